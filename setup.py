@@ -1,0 +1,5 @@
+"""Everything is in setup.cfg (pbr)."""
+
+import setuptools
+
+setuptools.setup(pbr=True)

@@ -1,0 +1,1 @@
+"""Upgrade OpenStack clouds without their users noticing."""
