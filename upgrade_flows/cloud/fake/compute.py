@@ -1,0 +1,148 @@
+"""The fake Nova, put together: what can be read, hosts and keys, and the parts that act."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from upgrade_flows import errors
+from upgrade_flows.cloud.api import InstanceAction, Migration
+from upgrade_flows.cloud.fake.creating import Creating
+from upgrade_flows.cloud.fake.devices import Devices
+from upgrade_flows.cloud.fake.lifecycle import Base, Lifecycle
+from upgrade_flows.cloud.fake.moves import Moves
+from upgrade_flows.cloud.fake.records import Instance
+from upgrade_flows.model.inventory import (
+    AttachedVolume,
+    Flavor,
+    Host,
+    Quota,
+    Server,
+    ServerGroup,
+)
+
+_UNLIMITED = {"instances": -1, "cores": -1, "ram": -1, "server_group_members": -1}
+
+
+class Reads(Base):
+    """What an administrator reads of servers."""
+
+    def servers(
+        self, host: str | None = None, project_id: str | None = None, tag: str | None = None
+    ) -> tuple[Server, ...]:
+        """Return servers of all projects, as the listing shows them."""
+        world = self._world
+        ids = world.instances if host is None else world.servers_on.get(host, {})
+        found = (world.instances[server_id] for server_id in ids)
+        return tuple(
+            self._listed(instance)
+            for instance in found
+            if (project_id is None or instance.server.project_id == project_id)
+            and (tag is None or tag in instance.server.tags)
+        )
+
+    def server(self, server_id: str) -> Server:
+        """Return one server, with its group and its scheduler hints."""
+        instance = self._world.instance(server_id)
+        return dataclasses.replace(
+            self._listed(instance),
+            server_group=self._world.group_of.get(server_id),
+            scheduler_hints=dict(instance.server.scheduler_hints),
+        )
+
+    def attachments(self, server_id: str) -> tuple[AttachedVolume, ...]:
+        """Return the volumes of a server, with device, tag and delete flag."""
+        return tuple(self._world.instance(server_id).volumes)
+
+    def actions(self, server_id: str) -> tuple[InstanceAction, ...]:
+        """Return the instance's actions, also those of a server that is gone."""
+        if server_id not in self._world.actions:
+            self._world.instance(server_id)
+        return tuple(self._world.actions.get(server_id, ()))
+
+    def migrations(self, server_id: str) -> tuple[Migration, ...]:
+        """Return the migration records of a server, oldest first."""
+        return tuple(self._world.migrations.get(server_id, ()))
+
+    def _listed(self, instance: Instance) -> Server:
+        """Return a server as the listing shows it: the flavor without id, bare volumes."""
+        server, ports = instance.server, self._world.ports
+        return dataclasses.replace(
+            server,
+            flavor=dataclasses.replace(server.flavor, id=""),
+            metadata=dict(server.metadata),
+            server_group=None,
+            scheduler_hints={},
+            fault=server.fault if server.status == "ERROR" else "",
+            volumes=tuple(
+                AttachedVolume(held.volume_id, held.delete_on_termination)
+                for held in instance.volumes
+            ),
+            addresses=tuple(
+                address[1]
+                for nic in instance.nics
+                if nic.port_id in ports
+                for address in ports[nic.port_id].fixed_ips
+            ),
+        )
+
+
+class Compute(Reads, Lifecycle, Creating, Moves, Devices):
+    """Nova."""
+
+    def hosts(self) -> tuple[Host, ...]:
+        """Return the compute hosts, without their agents."""
+        return tuple(record.host for record in self._world.hosts.values())
+
+    def set_host_enabled(self, host: str, enabled: bool, reason: str | None = None) -> None:
+        """Enable or disable a compute service; enabling clears the reason."""
+        record = self._world.host(host)
+        record.host = dataclasses.replace(
+            record.host, enabled=enabled, disabled_reason=None if enabled else reason
+        )
+
+    def groups(self) -> tuple[ServerGroup, ...]:
+        """Return the server groups of all projects."""
+        return tuple(self._world.groups.values())
+
+    def flavors(self) -> tuple[Flavor, ...]:
+        """Return all flavors, also the private ones, with extra specs."""
+        return tuple(self._world.flavors.values())
+
+    def keypairs(self, user_id: str) -> tuple[str, ...]:
+        """Return the names of a user's keys."""
+        return tuple(self._world.keypairs.get(user_id, {}))
+
+    def public_key(self, user_id: str, name: str) -> str:
+        """Return the public part of a user's key."""
+        try:
+            return self._world.keypairs.get(user_id, {})[name]
+        except KeyError:
+            raise errors.NotFound(f"Keypair {name} not found for user {user_id}") from None
+
+    def import_keypair(self, name: str, public_key: str) -> None:
+        """Import a key for ourselves.
+
+        :raises Conflict: we have one of that name.
+        """
+        keys = self._world.keypairs[self._world.own_user_id]
+        if name in keys:
+            raise errors.Conflict(f"Key pair '{name}' already exists.")
+        keys[name] = public_key
+
+    def delete_keypair(self, name: str) -> None:
+        """Delete a key of ourselves."""
+        own = self._world.own_user_id
+        if name not in self._world.keypairs[own]:
+            raise errors.NotFound(f"Keypair {name} not found for user {own}")
+        del self._world.keypairs[own][name]
+
+    def own_user_id(self) -> str:
+        """Return the id of the user that we are."""
+        return self._world.own_user_id
+
+    def quota(self, project_id: str) -> Quota:
+        """Return limits and usage of a project; a project nobody has seen has neither."""
+        used = self._world.usage.get(project_id, {"instances": 0, "cores": 0, "ram": 0})
+        return Quota(
+            limits={**_UNLIMITED, **self._world.limits.get(project_id, {})}, used=dict(used)
+        )

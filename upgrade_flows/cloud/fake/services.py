@@ -1,0 +1,128 @@
+"""The other fake services: Neutron, Cinder, Glance, Placement and Heat."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from upgrade_flows import errors
+from upgrade_flows.cloud.fake import binding
+from upgrade_flows.cloud.fake.lifecycle import Base
+from upgrade_flows.cloud.fake.world import World
+from upgrade_flows.model.inventory import Agent, FloatingIP, Image, Port, Room, Volume
+
+
+class Network(Base):
+    """Neutron."""
+
+    def ports(self, device_id: str | None = None) -> tuple[Port, ...]:
+        """Return ports of all projects."""
+        world = self._world
+        ids = world.ports if device_id is None else world.ports_of.get(device_id, {})
+        return tuple(shown(world, world.ports[port_id]) for port_id in ids)
+
+    def port(self, port_id: str) -> Port:
+        """Return one port."""
+        return shown(self._world, self._world.port(port_id))
+
+    def bind(self, port_id: str, host: str) -> None:
+        """Bind a port to a host, by what the host's agent reports now."""
+        binding.bind(self._world, port_id, host)
+
+    def unbind(self, port_id: str) -> None:
+        """Take a port's binding away."""
+        binding.unbind(self._world, port_id)
+
+    def set_owner(self, port_id: str, device_id: str, device_owner: str) -> None:
+        """Say which device holds a port; nobody tells Nova."""
+        self._change(port_id, device_id=device_id, device_owner=device_owner)
+
+    def set_dns_name(self, port_id: str, dns_name: str) -> None:
+        """Set the DNS name of a port."""
+        self._change(port_id, dns_name=dns_name)
+
+    def floating_ips(self, port_id: str | None = None) -> tuple[FloatingIP, ...]:
+        """Return floating IPs of all projects, or those of one port."""
+        if port_id is None:
+            return tuple(self._world.floating_ips.values())
+        return tuple(self._world.floating_ips[fip] for fip in self._world.fips_of[port_id])
+
+    def agents(self) -> tuple[Agent, ...]:
+        """Return all agents."""
+        return tuple(record.agent for record in self._world.hosts.values())
+
+    def networks(self) -> tuple[str, ...]:
+        """Return the ids of all networks."""
+        return tuple(self._world.networks)
+
+    def _change(self, port_id: str, **fields: str) -> None:
+        port = self._world.port(port_id)
+        self._world.put_port(dataclasses.replace(port, **fields))  # type: ignore[arg-type]
+
+
+def shown(world: World, port: Port) -> Port:
+    """Return a port with its status: ACTIVE where its bound host runs its server."""
+    instance = world.instances.get(port.device_id)
+    active = (
+        instance is not None
+        and instance.server.power_state == 1
+        and port.binding_host == instance.server.host
+        and binding.bound(port)
+        and any(nic.port_id == port.id for nic in instance.nics)
+    )
+    return dataclasses.replace(
+        port, status="ACTIVE" if active else "DOWN", vif_details=dict(port.vif_details)
+    )
+
+
+class Volumes(Base):
+    """Cinder."""
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """Return volumes of all projects."""
+        return tuple(self._world.volumes.values())
+
+    def volume(self, volume_id: str) -> Volume:
+        """Return one volume."""
+        return self._world.volume(volume_id)
+
+
+class Images(Base):
+    """Glance."""
+
+    def images(self) -> tuple[Image, ...]:
+        """Return all images that we may see."""
+        return tuple(self._world.images.values())
+
+    def image(self, image_id: str) -> Image:
+        """Return one image."""
+        return self._world.image(image_id)
+
+    def find(self, name: str) -> tuple[Image, ...]:
+        """Return the images of a name."""
+        return tuple(image for image in self._world.images.values() if image.name == name)
+
+    def delete(self, image_id: str) -> None:
+        """Delete an image; a protected one is refused."""
+        image = self._world.image(image_id)
+        if image.properties.get("protected"):
+            raise errors.Forbidden(f"Image {image_id} is protected and cannot be deleted.")
+        del self._world.images[image_id]
+
+
+class Placement(Base):
+    """Placement."""
+
+    def rooms(self) -> dict[str, Room]:
+        """Return what each compute host has and what is taken, by host name."""
+        return {
+            name: Room(dict(record.capacity), dict(record.used))
+            for name, record in self._world.hosts.items()
+        }
+
+
+class Orchestration(Base):
+    """Heat and its like."""
+
+    def managed_servers(self) -> dict[str, str]:
+        """Return who manages a server, by server id."""
+        return dict(self._world.managed)

@@ -1,0 +1,240 @@
+"""The tables of the fake cloud, their indexes and the few primitives that keep them true."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import heapq
+import math
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from upgrade_flows import errors
+from upgrade_flows.cloud.api import InstanceAction, Migration
+from upgrade_flows.cloud.fake.clock import FakeClock
+from upgrade_flows.cloud.fake.records import HostRecord, Instance, NetworkRecord, Operation
+from upgrade_flows.model.inventory import (
+    Flavor,
+    FloatingIP,
+    Image,
+    Port,
+    ServerGroup,
+    Volume,
+)
+
+_NAMESPACE = uuid.UUID("6f0c0de0-0000-4000-8000-000000000000")
+
+#: simulated seconds from the moment a call is accepted until its effect is there
+DURATIONS = {
+    "compute.create": 3.0,
+    "compute.delete": 1.0,
+    "compute.stop": 2.0,
+    "compute.start": 1.0,
+    "compute.migrate": 6.0,
+    "compute.confirm_migration": 1.0,
+    "compute.revert_migration": 4.0,
+    "compute.shelve": 4.0,
+    "compute.offload": 1.0,
+    "compute.unshelve": 4.0,
+    "compute.create_image": 3.0,
+    "compute.attach_volume": 1.0,
+    "compute.detach_volume": 1.0,
+}
+
+
+@dataclass
+class World:
+    """Everything that the fake cloud remembers.
+
+    :param shelved_offload_time: 0 shelves and offloads at once, anything else leaves servers
+        SHELVED (Nova's option of that name).
+    :param refreshes_info_cache: whether nova-compute heals its network info caches; if not
+        (Nova's default of today), a deleted server still releases the pre-existing ports
+        that it once had, also those that another server holds by then.
+    """
+
+    id: str = "fake"
+    own_user_id: str = "upgrade-flows"
+    own_project_id: str = "admin"
+    shelved_offload_time: int = 0
+    refreshes_info_cache: bool = False
+    clock: FakeClock = field(default_factory=FakeClock)
+    durations: dict[str, float] = field(default_factory=lambda: dict(DURATIONS))
+    counter: int = 0
+    hosts: dict[str, HostRecord] = field(default_factory=dict)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    ports: dict[str, Port] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
+    flavors: dict[str, Flavor] = field(default_factory=dict)
+    networks: dict[str, NetworkRecord] = field(default_factory=dict)
+    groups: dict[str, ServerGroup] = field(default_factory=dict)
+    group_of: dict[str, str] = field(default_factory=dict)
+    floating_ips: dict[str, FloatingIP] = field(default_factory=dict)
+    keypairs: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    managed: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, dict[str, int]] = field(default_factory=dict)
+    usage: dict[str, dict[str, int]] = field(default_factory=dict)
+    closed_projects: set[str] = field(default_factory=set)
+    allocations: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    actions: dict[str, list[InstanceAction]] = field(default_factory=lambda: defaultdict(list))
+    migrations: dict[str, list[Migration]] = field(default_factory=lambda: defaultdict(list))
+    operations: list[tuple[float, int, Operation]] = field(default_factory=list)
+    servers_on: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    ports_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    fips_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+
+    def new_id(self, kind: str) -> str:
+        """Return the next id: the same one in every run of a test."""
+        self.counter += 1
+        return str(uuid.uuid5(_NAMESPACE, f"{kind}-{self.counter}"))
+
+    # single items
+
+    def instance(self, server_id: str) -> Instance:
+        """Return one instance.
+
+        :raises NotFound: it does not exist, or was deleted.
+        """
+        try:
+            return self.instances[server_id]
+        except KeyError:
+            raise errors.NotFound(f"Instance {server_id} could not be found.") from None
+
+    def port(self, port_id: str) -> Port:
+        """Return one port as it is stored."""
+        try:
+            return self.ports[port_id]
+        except KeyError:
+            raise errors.NotFound(f"Port {port_id} could not be found.") from None
+
+    def volume(self, volume_id: str) -> Volume:
+        """Return one volume."""
+        try:
+            return self.volumes[volume_id]
+        except KeyError:
+            raise errors.NotFound(f"Volume {volume_id} could not be found.") from None
+
+    def image(self, image_id: str) -> Image:
+        """Return one image."""
+        try:
+            return self.images[image_id]
+        except KeyError:
+            raise errors.NotFound(f"No image found with ID {image_id}") from None
+
+    def host(self, name: str) -> HostRecord:
+        """Return one compute host."""
+        try:
+            return self.hosts[name]
+        except KeyError:
+            raise errors.NotFound(f"Compute host {name} could not be found.") from None
+
+    # changes that keep the indexes
+
+    def put_instance(self, instance: Instance) -> None:
+        """Add an instance and count it against its project."""
+        server = instance.server
+        self.instances[server.id] = instance
+        self.servers_on[server.host][server.id] = None
+        self._charge(server.project_id, server.flavor, 1)
+
+    def set_server(self, server_id: str, **fields: object) -> None:
+        """Change what an operator sees of a server."""
+        instance = self.instance(server_id)
+        old = instance.server
+        instance.server = dataclasses.replace(old, **fields)  # type: ignore[arg-type]
+        if instance.server.host != old.host:
+            self.servers_on[old.host].pop(server_id, None)
+            self.servers_on[instance.server.host][server_id] = None
+
+    def drop_instance(self, server_id: str) -> None:
+        """Forget an instance, its allocations and its place in a server group."""
+        server = self.instances.pop(server_id).server
+        self.servers_on[server.host].pop(server_id, None)
+        self._charge(server.project_id, server.flavor, -1)
+        self.free(server_id)
+        self.leave_group(server_id)
+
+    def put_port(self, port: Port) -> None:
+        """Add a port, or replace it."""
+        old = self.ports.get(port.id)
+        if old is not None and old.device_id != port.device_id:
+            self.ports_of[old.device_id].pop(port.id, None)
+        self.ports[port.id] = port
+        self.ports_of[port.device_id][port.id] = None
+
+    def drop_port(self, port_id: str) -> None:
+        """Forget a port; its floating IPs lead nowhere from now on."""
+        port = self.ports.pop(port_id)
+        self.ports_of[port.device_id].pop(port_id, None)
+        for fip_id in self.fips_of.pop(port_id, {}):
+            self.floating_ips[fip_id] = dataclasses.replace(
+                self.floating_ips[fip_id], port_id=None, fixed_address=None
+            )
+
+    def join_group(self, server_id: str, group_id: str) -> None:
+        """Make a server a member of a group."""
+        group = self.groups[group_id]
+        self.groups[group_id] = dataclasses.replace(group, members=(*group.members, server_id))
+        self.group_of[server_id] = group_id
+
+    def leave_group(self, server_id: str) -> None:
+        """Take a server out of its group, if it is in one."""
+        group_id = self.group_of.pop(server_id, "")
+        if group_id:
+            group = self.groups[group_id]
+            members = tuple(member for member in group.members if member != server_id)
+            self.groups[group_id] = dataclasses.replace(group, members=members)
+
+    # Placement
+
+    def allocate(self, server_id: str, host: str, resources: dict[str, int]) -> None:
+        """Hold resources of a host for a server, beside what it holds elsewhere."""
+        self.allocations.setdefault(server_id, {})[host] = resources
+        used = self.hosts[host].used
+        for kind, amount in resources.items():
+            used[kind] = used.get(kind, 0) + amount
+
+    def free(self, server_id: str, host: str | None = None) -> None:
+        """Give back what a server holds, on one host or on all."""
+        held = self.allocations.get(server_id, {})
+        for name in [host] if host is not None else list(held):
+            for kind, amount in held.pop(name, {}).items():
+                self.hosts[name].used[kind] -= amount
+        if not held:
+            self.allocations.pop(server_id, None)
+
+    def _charge(self, project_id: str, flavor: Flavor, sign: int) -> None:
+        used = self.usage.setdefault(project_id, {"instances": 0, "cores": 0, "ram": 0})
+        used["instances"] += sign
+        used["cores"] += sign * flavor.vcpus
+        used["ram"] += sign * flavor.memory_mb
+
+    # time
+
+    def timestamp(self) -> str:
+        """Return the simulated time as Nova writes it."""
+        moment = datetime.datetime.fromtimestamp(self.clock.time(), tz=datetime.UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def schedule(self, operation: Operation) -> None:
+        """Remember an operation until it is due."""
+        self.counter += 1
+        heapq.heappush(self.operations, (operation.due, self.counter, operation))
+
+    def due(self) -> Operation | None:
+        """Take the next operation whose time has come."""
+        if self.operations and self.operations[0][0] <= self.clock.time():
+            return heapq.heappop(self.operations)[2]
+        return None
+
+
+def resources(flavor: Flavor, volume_backed: bool) -> dict[str, int]:
+    """Return what a server of a flavor takes; a root disk in Cinder takes no DISK_GB."""
+    disk = 0 if volume_backed else flavor.disk_gb
+    return {
+        "VCPU": flavor.vcpus,
+        "MEMORY_MB": flavor.memory_mb,
+        "DISK_GB": disk + flavor.ephemeral_gb + math.ceil(flavor.swap_mb / 1024),
+    }
