@@ -1,0 +1,183 @@
+"""From an inventory to one action per instance: the least disruptive strategy, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from upgrade_flows import errors
+from upgrade_flows.cloud.api import Cloud
+from upgrade_flows.cloud.collect import select
+from upgrade_flows.errors import RequestError
+from upgrade_flows.flows.capability import Assessment
+from upgrade_flows.flows.recreate import rules
+from upgrade_flows.flows.recreate.case import Budget, Case, make
+from upgrade_flows.model import codec
+from upgrade_flows.model.inventory import Agent, Inventory, Port, Server
+from upgrade_flows.model.plan import Action, Prediction
+from upgrade_flows.model.report import Finding, Severity
+from upgrade_flows.model.request import UpgradeRequest
+from upgrade_flows.plugins.vif import port_case
+
+LIVE = "live-migrate"
+
+
+def assess(request: UpgradeRequest, inventory: Inventory, plugins: Any) -> Assessment:
+    """Choose a strategy for each instance in scope that needs one.
+
+    :raises RequestError: the asked strategy or host does not exist, or the scope names
+        something that does not.
+    """
+    asked = request.target.strategy
+    known = ("auto", *(strategy.name for strategy in rules.STRATEGIES), LIVE)
+    if asked not in known:
+        raise RequestError(f"there is no strategy {asked!r} (known: {', '.join(known)})")
+    missing = [name for name in request.target.hosts if inventory.host(name) is None]
+    if missing:
+        raise RequestError(f"{', '.join(missing)}: no such compute host")
+    budget = Budget(inventory)
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    unchanged: list[str] = []
+    for server in select(inventory, request.scope):
+        case = make(inventory, plugins, budget, server, request.target.hosts)
+        if not case.needs_change and _nothing_unknown(case):
+            unchanged.append(server.id)
+            continue
+        made = decide(case, asked)
+        if isinstance(made, Action):
+            actions.append(made)
+        else:
+            findings.extend(made)
+    return Assessment(tuple(actions), tuple(findings), tuple(unchanged))
+
+
+def decide(case: Case, asked: str = "auto") -> Action | list[Finding]:
+    """Return the action for one instance, or the findings that refuse it."""
+    blocked = [
+        _refused(case, number, reason, remedy)
+        for number, rule, remedy in rules.BLOCKERS
+        if (reason := rule(case)) is not None
+    ]
+    if blocked:
+        return blocked
+    if asked == LIVE:
+        return [
+            _refused(
+                case,
+                "UF-RC-012",
+                rules.live_migration_refusal(case),
+                "plan with --strategy auto",
+            )
+        ]
+    because: list[str] = []
+    for strategy in rules.STRATEGIES:
+        if asked not in ("auto", strategy.name):
+            continue
+        reason = next((why for rule in strategy.rules if (why := rule(case)) is not None), None)
+        if reason is None:
+            return _action(case, strategy, tuple(because))
+        because.append(f"not {strategy.name}: {reason}")
+    number = "UF-RC-010" if asked == "auto" else "UF-RC-011"
+    message = "no strategy is possible: " if asked == "auto" else ""
+    return [_refused(case, number, message + "; ".join(because), "remove one of the reasons")]
+
+
+def seen(server: Server, ports: Iterable[Port], wanted: dict[str, str]) -> dict[str, str]:
+    """Return short digests of what must not move between plan and run, by what it is."""
+    plain = codec.to_plain(server)
+    parts: dict[str, Any] = {
+        key: plain[key]
+        for key in (
+            "name", "status", "task_state", "host", "image_id", "locked", "availability_zone",
+            "project_id", "user_id", "key_name", "metadata", "tags", "volumes",
+        )
+    }  # fmt: skip
+    parts["flavor"] = {**plain["flavor"], "id": ""}
+    # a listing names neither devices nor boot indexes
+    parts["volumes"] = sorted(
+        (v["volume_id"], v["delete_on_termination"]) for v in plain["volumes"]
+    )
+    for port in ports:
+        bound = codec.to_plain(port)
+        parts[f"port {port.id}"] = {**bound, "status": ""}
+    for port_id, mode in wanted.items():
+        parts[f"mode that the host offers port {port_id}"] = mode
+    return {name: codec.digest(part)[:16] for name, part in parts.items()}
+
+
+def moved(cloud: Cloud, plugins: Any, action: Action) -> str | None:
+    """Return what of an instance is no longer as it was planned, or None."""
+    try:
+        server = cloud.compute.server(action.subject)
+    except errors.NotFound:
+        return "the instance does not exist any more"
+    ports = list(cloud.network.ports(device_id=action.subject))
+    agent = _agent_of(cloud, server.host)
+    wanted = {port.id: port_case(plugins, port, agent).wanted for port in ports}
+    now, then = seen(server, ports, wanted), action.details["seen"]
+    names = sorted(name for name in set(now) | set(then) if now.get(name) != then.get(name))
+    return f"changed since it was planned: {', '.join(names)}" if names else None
+
+
+def _agent_of(cloud: Cloud, host: str) -> Agent | None:
+    agents = [a for a in cloud.network.agents() if a.host == host and "vSwitch" in a.agent_type]
+    return agents[0] if agents else None
+
+
+def _nothing_unknown(case: Case) -> bool:
+    return all(port.plugin is not None for port in case.ports)
+
+
+def _action(case: Case, strategy: rules.Strategy, because: tuple[str, ...]) -> Action:
+    server = case.server
+    target = server.host
+    if strategy.name == "cold-migrate":
+        target = str(rules.target_host(case)[0])
+        case.budget.take(target, case.resources)
+    if strategy.name == "snapshot":
+        case.budget.take(server.host, case.resources)
+        case.budget.instances[server.project_id] += 1
+    digests = seen(server, (p.port for p in case.ports), {p.port.id: p.wanted for p in case.ports})
+    return Action(
+        capability="recreate",
+        subject=server.id,
+        name=server.name,
+        strategy=strategy.name,
+        because=because,
+        declares=strategy.declares,
+        details={
+            "host": server.host,
+            "target_host": target,
+            "status": server.status,
+            "project_id": server.project_id,
+            "flavor_id": case.flavor_id or "",
+            "key_name": server.key_name or "",
+            "storage": case.storage or "",
+            "volumes": [held.volume_id for held in server.volumes],
+            "ports": [
+                {"id": p.port.id, "bound": p.bound, "wanted": p.wanted, "plugin": p.plugin}
+                for p in case.ports
+            ],
+            "seen": digests,
+        },
+        prediction=strategy.predict(case)
+        if server.status == "ACTIVE"
+        else _without_downtime(strategy.predict(case)),
+        digest=codec.digest(digests),
+    )
+
+
+def _without_downtime(prediction: Prediction) -> Prediction:
+    return dataclasses.replace(prediction, downtime_s=0.0)
+
+
+def _refused(case: Case, number: str, reason: str, remedy: str) -> Finding:
+    return Finding(
+        id=number,
+        subject=case.server.id,
+        severity=Severity.REFUSED,
+        message=f"{case.server.name}: {reason}",
+        remedy=remedy.format(server=case.server.id),
+    )

@@ -1,0 +1,112 @@
+"""What every step has: a context, a subject, a name that lasts and a tag for what it creates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from taskflow import task
+
+from upgrade_flows import errors
+from upgrade_flows.cloud.api import Cloud
+from upgrade_flows.model import codec
+from upgrade_flows.model.inventory import Port
+from upgrade_flows.model.report import Residue
+from upgrade_flows.steps.vault import Vault
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Deadlines of the steps, in seconds, and the grace that an undo gives a stubborn service."""
+
+    server_s: float = 300.0
+    image_s: float = 3600.0
+    volume_s: float = 300.0
+    port_s: float = 120.0
+    undo_s: float = 300.0
+
+
+class Plugins(Protocol):
+    """The plugins of one process, by kind and name (``plugins.registry`` makes it)."""
+
+    @property
+    def network(self) -> Mapping[str, Any]: ...
+
+    @property
+    def storage(self) -> Mapping[str, Any]: ...
+
+    def mode_of(self, port: Port) -> str:
+        """Return the mode that a port is bound in, in words."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a flow is built with besides its subject: nothing of it is persisted."""
+
+    run_id: str
+    cloud: Cloud
+    plugins: Plugins
+    settings: Settings = field(default_factory=Settings)
+    vault: Vault = field(default_factory=Vault.temporary)
+
+
+class Step(task.Task):
+    """Do one thing to one subject, and know how to undo it.
+
+    A step's name, ``<verb>-<object>:<subject>``, is a persisted identifier: a resumed run finds
+    the step by it.  ``symbols`` rename what ``execute`` requires, as TaskFlow's ``rebind`` does.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        subject: str,
+        *,
+        provides: str | None = None,
+        rebind: dict[str, str] | None = None,
+        qualifier: str = "",
+    ) -> None:
+        self.ctx = ctx
+        self.subject = subject
+        name = f"{_dashed(type(self).__name__)}:{qualifier or subject}"
+        super().__init__(name=name, provides=provides, rebind=rebind)
+
+    @property
+    def tag(self) -> str:
+        """What marks everything that this step creates: ``<run>/<step>``."""
+        return f"{self.ctx.run_id}/{self.name}"
+
+    @property
+    def short_tag(self) -> str:
+        """The tag for places that allow 60 plain characters (Nova's server tags)."""
+        return "upgrade-flows-" + hashlib.sha256(self.tag.encode()).hexdigest()[:20]
+
+
+def undo(step: Step, call: Callable[..., object], *args: Any) -> dict[str, Any] | None:
+    """Make an undoing call; return None, or the residue if the cloud refuses.
+
+    The residue is the revert's result, which the journal keeps and the report shows.  What is
+    already gone needs no undo.
+    """
+    try:
+        call(*args)
+    except errors.NotFound:
+        return None
+    except errors.UpgradeFlowsError as exc:
+        return residue(step, call, args, exc)
+    return None
+
+
+def residue(
+    step: Step, call: Callable[..., object], args: tuple[Any, ...], why: Exception
+) -> dict[str, Any]:
+    """Describe what an undo leaves behind, as plain JSON."""
+    name = getattr(call, "__qualname__", getattr(call, "__name__", repr(call)))
+    said = f"{name}({', '.join(repr(arg) for arg in args)})"
+    return {"residue": codec.to_plain(Residue(step=step.name, call=said, why=str(why)))}
+
+
+def _dashed(name: str) -> str:
+    return "".join(f"-{char.lower()}" if char.isupper() else char for char in name).lstrip("-")
