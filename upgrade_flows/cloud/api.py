@@ -156,6 +156,12 @@ class Compute(Protocol):
     def attach_port(self, server_id: str, port_id: str) -> None:
         """Attach an existing port."""
 
+    def refresh_port(self, server_id: str, port_id: str) -> None:
+        """Make Nova look at a server's port again, and forget it if another device holds it.
+
+        That is what Neutron's own ``network-changed`` event does; Nova handles it later.
+        """
+
     def set_tags(self, server_id: str, tags: tuple[str, ...]) -> None:
         """Replace the tags of a server."""
 

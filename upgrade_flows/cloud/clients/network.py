@@ -1,0 +1,116 @@
+"""Neutron."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from keystoneauth1.adapter import Adapter
+
+from upgrade_flows.cloud.clients.errors import translated
+from upgrade_flows.cloud.clients.http import document, pages, segment
+from upgrade_flows.cloud.clients.session import Connection
+from upgrade_flows.model.inventory import Agent, FloatingIP, Port
+
+
+@translated("network")
+class Network:
+    """``api.Network`` over Neutron's API."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @functools.cached_property
+    def _api(self) -> Adapter:
+        root = self._connection.root("network", "/v2.0")
+        return self._connection.adapter("network", endpoint_override=f"{root}/v2.0")
+
+    def ports(self, device_id: str | None = None) -> list[Port]:
+        """Return ports of all projects."""
+        return [_port(item) for item in pages(self._api, "/ports", "ports", device_id=device_id)]
+
+    def port(self, port_id: str) -> Port:
+        """Return one port."""
+        return _port(document(self._api, f"/ports/{segment(port_id)}")["port"])
+
+    def bind(self, port_id: str, host: str) -> None:
+        """Bind a port to a host; its binding profile is left as it is."""
+        self._update(port_id, {"binding:host_id": host})
+
+    def unbind(self, port_id: str) -> None:
+        """Take a port's binding away."""
+        self._update(port_id, {"binding:host_id": ""})
+
+    def set_owner(self, port_id: str, device_id: str, device_owner: str) -> None:
+        """Say which device holds a port; empty strings set it free."""
+        self._update(port_id, {"device_id": device_id, "device_owner": device_owner})
+
+    def set_dns_name(self, port_id: str, dns_name: str) -> None:
+        """Set the DNS name of a port."""
+        self._update(port_id, {"dns_name": dns_name})
+
+    def floating_ips(self, port_id: str | None = None) -> list[FloatingIP]:
+        """Return floating IPs of all projects, or those of one port."""
+        return [
+            FloatingIP(
+                id=item["id"],
+                address=item["floating_ip_address"],
+                port_id=item.get("port_id") or None,
+                fixed_address=item.get("fixed_ip_address") or None,
+            )
+            for item in pages(self._api, "/floatingips", "floatingips", port_id=port_id)
+        ]
+
+    def agents(self) -> list[Agent]:
+        """Return all agents."""
+        return [
+            Agent(
+                id=item["id"],
+                agent_type=item["agent_type"],
+                host=item.get("host") or "",
+                alive=bool(item.get("alive")),
+                configurations=dict(item.get("configurations") or {}),
+            )
+            for item in pages(self._api, "/agents", "agents")
+        ]
+
+    def networks(self) -> list[str]:
+        """Return the ids of all networks."""
+        found = pages(self._api, "/networks", "networks", fields="id")
+        return [str(item["id"]) for item in found]
+
+    def _update(self, port_id: str, change: dict[str, Any]) -> None:
+        self._api.put(f"/ports/{segment(port_id)}", json={"port": change})
+
+
+def _port(data: dict[str, Any]) -> Port:
+    """Read a port; what belongs to an extension that is off has its default."""
+    secure = data.get("port_security_enabled")
+    return Port(
+        id=data["id"],
+        network_id=data["network_id"],
+        mac_address=data["mac_address"],
+        project_id=data.get("project_id") or data.get("tenant_id") or "",
+        name=data.get("name") or "",
+        description=data.get("description") or "",
+        status=data.get("status") or "DOWN",
+        admin_state_up=bool(data.get("admin_state_up", True)),
+        device_id=data.get("device_id") or "",
+        device_owner=data.get("device_owner") or "",
+        fixed_ips=tuple(
+            (ip.get("subnet_id") or "", ip["ip_address"]) for ip in data.get("fixed_ips") or []
+        ),
+        security_groups=tuple(data.get("security_groups") or ()),
+        allowed_address_pairs=tuple(data.get("allowed_address_pairs") or ()),
+        port_security_enabled=True if secure is None else bool(secure),
+        qos_policy_id=data.get("qos_policy_id") or None,
+        dns_name=data.get("dns_name") or "",
+        extra_dhcp_opts=tuple(data.get("extra_dhcp_opts") or ()),
+        tags=tuple(data.get("tags") or ()),
+        trunk_id=(data.get("trunk_details") or {}).get("trunk_id"),
+        binding_host=data.get("binding:host_id") or "",
+        vnic_type=data.get("binding:vnic_type") or "normal",
+        vif_type=data.get("binding:vif_type") or "unbound",
+        vif_details=dict(data.get("binding:vif_details") or {}),
+        binding_profile=dict(data.get("binding:profile") or {}),
+    )
