@@ -1,0 +1,92 @@
+"""An engine at work under the eyes of an operator: progress, Ctrl-C, report, exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from upgrade_flows import errors
+from upgrade_flows.cli import base, interrupt, progress
+from upgrade_flows.model.plan import Plan
+from upgrade_flows.model.report import Report, State
+from upgrade_flows.reports import build, tables, text, words
+
+PARKED = 130
+
+
+def execute(
+    command: base.Command,
+    journal: Any,
+    cloud: Any,
+    plan: Plan,
+    work: Callable[[Any], str],
+    blame: tuple[State, ...] = (State.FAILED, State.REFUSED),
+) -> int:
+    """Let an engine ``work`` (which returns the id of the run), then report.
+
+    :param blame: states of subjects that make the command fail, besides residue.
+    :returns: 0, or 130 if the operator parked the run.
+    :raises ResidueLeft: an undo was refused.
+    :raises RunFailed: a subject failed, and was undone; or the run is not at its end.
+    :raises NotReady: a subject was refused, because it is not as the plan found it.
+    """
+    application = command.application
+    shown = progress.Progress(plan, application.stdout)
+    engine = command.wiring.engine(journal, cloud, command.settings.steps, shown)
+    with shown, interrupt.Interrupts(engine.park, shown.say, shown.close) as signals:
+        run_id = work(engine)
+    report = build.build(journal, run_id)
+    application.stdout.write("\n")
+    show(command, report)
+    conclude(report, blame)
+    if report.state != State.PARKED:
+        return 0
+    if signals.parked:
+        return PARKED
+    raise errors.RunFailed(f"run {run_id} is not at its end; 'upgrade-flows resume' goes on")
+
+
+def show(command: base.Command, report: Report) -> None:
+    """Print a report to where the command prints."""
+    tables.show(tables.console(command.application.stdout), text.parts(report))
+
+
+def conclude(report: Report, blame: tuple[State, ...]) -> None:
+    """Raise what the outcome of a run amounts to; nothing where all went well."""
+    states = [outcome.state for outcome in report.outcomes]
+    left = states.count(State.RESIDUE)
+    if left or report.residue:
+        raise errors.ResidueLeft(
+            f"run {report.run_id}: not everything could be undone"
+            f" ({words.count(len(report.residue), 'thing')} left behind)"
+        )
+    failed = states.count(State.FAILED)
+    if failed and State.FAILED in blame:
+        raise errors.RunFailed(
+            f"run {report.run_id}: {words.count(failed, 'server')} failed,"
+            " and everything done to what failed was undone"
+        )
+    refused = states.count(State.REFUSED)
+    if refused and State.REFUSED in blame:
+        raise errors.NotReady(
+            f"run {report.run_id}: {words.count(refused, 'server')} not touched,"
+            " because the plan no longer fits; plan anew"
+        )
+
+
+def confirm(command: base.Command, question: str, assumed: bool) -> None:
+    """Ask the operator, unless the answer is given already.
+
+    :raises RequestError: the answer is no, or there is nobody to ask.
+    """
+    if assumed:
+        return
+    application = command.application
+    stdin = application.stdin or sys.stdin
+    if not stdin.isatty():
+        raise errors.RequestError("there is no terminal to ask on; say --yes to go on without")
+    application.stdout.write(f"{question} [y/N] ")
+    application.stdout.flush()
+    if stdin.readline().strip().lower() not in ("y", "yes"):
+        raise errors.RequestError("nothing was done")

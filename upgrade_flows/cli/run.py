@@ -1,0 +1,193 @@
+"""``upgrade-flows run``, ``resume``, ``rollback`` and ``commit``: what has effects."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from upgrade_flows.cli import base, execution, files
+from upgrade_flows.cli import plan as plan_commands
+from upgrade_flows.errors import NotReady, RequestError
+from upgrade_flows.model.plan import Plan
+from upgrade_flows.model.report import Severity, State
+from upgrade_flows.reports import words
+
+
+class Run(base.Command):
+    """Do what a plan says
+
+    The plan is shown first, and you are asked.  Ctrl-C finishes the steps that are being done and
+    parks the run; a second one stops at once.  Either way 'resume' goes on.
+    Exit codes: 0 done, 3 refused, 4 failed and undone, 5 something is left behind, 130 parked.
+    """
+
+    examples = ("upgrade-flows run plan.json", "upgrade-flows run plan.json --yes")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the plan."""
+        parser.add_argument("plan", metavar="PLAN", help="File that the plan was written to.")
+        parser.add_argument("--yes", action="store_true", help="Do not ask.")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Show, ask, run, report."""
+        plan = files.read_plan(parsed_args.plan)
+        cloud = self.connect()
+        plan.check_for(cloud.id)
+        plan_commands.show(self, plan)
+        errors = [item for item in plan.findings if item.severity == Severity.ERROR]
+        if errors:
+            raise NotReady(f"plan {plan.id} cannot run; see what is refused", errors)
+        if not plan.actions:
+            return 0
+        servers = words.count(len(plan.actions), "server")
+        execution.confirm(self, f"Change {servers} as shown?", parsed_args.yes)
+
+        def work(engine: Any) -> str:
+            run_id: str = engine.start(plan)
+            self.app.stdout.write(f"Run {run_id}\n")
+            engine.run(run_id)
+            return run_id
+
+        return execution.execute(self, self.journal(), cloud, plan, work)
+
+
+class OnRun(base.Command):
+    """What the commands on a run that exists have in common."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the run."""
+        base.add_run(parser)
+
+    #: states of subjects that make the command fail, besides residue
+    blame: tuple[State, ...] = ()
+
+    def go_on(self, journal: Any, run: Any, verb: str, *arguments: Any) -> int:
+        """Call one of the engine's methods on a run, and report."""
+        cloud = self.connect()
+        plan: Plan = run.plan
+        plan.check_for(cloud.id)
+        blame = () if run.withdrawn else self.blame  # what failed before is not this one's fault
+
+        def work(engine: Any) -> str:
+            getattr(engine, verb)(run.id, *arguments)
+            return str(run.id)
+
+        return execution.execute(self, journal, cloud, plan, work, blame)
+
+
+class Resume(OnRun):
+    """Go on with a run that was parked, was killed, or lost its machine
+
+    It goes on from the journal: what is done is not done again.
+    """
+
+    blame = (State.FAILED, State.REFUSED)
+    examples = ("upgrade-flows resume", "upgrade-flows resume 20251120-3f")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Find the run and go on."""
+        journal = self.journal()
+        run = base.find_run(journal, parsed_args.run)
+        return self.go_on(journal, run, "resume")
+
+
+class Rollback(OnRun):
+    """Bring servers back to what they were before a run
+
+    Possible until 'commit'.  Servers that are named are brought back alone.
+    """
+
+    examples = (
+        "upgrade-flows rollback",
+        "upgrade-flows rollback 20251120-3f --server web-1 --yes",
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the run and the servers."""
+        super().add_arguments(parser)
+        _add_servers(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Find the run, ask, and bring back."""
+        journal = self.journal()
+        run = base.find_run(journal, parsed_args.run)
+        subjects = _subjects(run.plan, parsed_args.server)
+        names = _count(journal, run, subjects, (State.PENDING, State.UNDONE, State.SETTLED))
+        question = f"Bring back {names} of run {run.id}? They are down meanwhile."
+        execution.confirm(self, question, parsed_args.yes)
+        return self.go_on(journal, run, "rollback", subjects)
+
+
+class Commit(OnRun):
+    """Give up the way back: delete what was kept of the servers as they were
+
+    Afterwards 'rollback' is impossible for them.  Servers that are named are committed alone.
+    """
+
+    examples = ("upgrade-flows commit", "upgrade-flows commit 20251120-3f --server web-1 --yes")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the run and the servers."""
+        super().add_arguments(parser)
+        _add_servers(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Find the run, say what becomes impossible, ask, and commit."""
+        journal = self.journal()
+        run = base.find_run(journal, parsed_args.run)
+        subjects = _subjects(run.plan, parsed_args.server)
+        others = tuple(state for state in State if state not in (State.CHANGED, State.SETTLING))
+        names = _count(journal, run, subjects, others)
+        self.app.stdout.write(
+            f"After this {names} of run {run.id} cannot be rolled back: parked originals,"
+            " their snapshots and the source side of migrations are deleted.\n"
+        )
+        execution.confirm(self, f"Commit {names}?", parsed_args.yes)
+        return self.go_on(journal, run, "commit", subjects)
+
+
+def _add_servers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--server",
+        metavar="SERVER",
+        action="append",
+        help="Name or id of a server of the run; may be repeated; without it all are meant.",
+    )
+    parser.add_argument("--yes", action="store_true", help="Do not ask.")
+
+
+def _subjects(plan: Plan, servers: list[str] | None) -> tuple[str, ...] | None:
+    """Return the ids of the named servers of a plan; None where none is named.
+
+    :raises RequestError: the plan has no such server, or several of that name.
+    """
+    if not servers:
+        return None
+    result: list[str] = []
+    for server in servers:
+        found = [a.subject for a in plan.actions if a.subject == server] or [
+            a.subject for a in plan.actions if a.name == server
+        ]
+        if not found:
+            raise RequestError(f"the run has no server {server!r}")
+        if len(found) > 1:
+            raise RequestError(f"{server!r} is the name of several servers; say the id")
+        result += found
+    return tuple(dict.fromkeys(result))
+
+
+def _count(
+    journal: Any, run: Any, subjects: tuple[str, ...] | None, without: tuple[State, ...]
+) -> str:
+    """Return how many servers are concerned, in words.
+
+    :raises RequestError: none is.
+    """
+    concerned = [
+        subject
+        for subject, record in journal.subjects(run.id).items()
+        if (subjects is None or subject in subjects) and record.state not in without
+    ]
+    if not concerned:
+        raise RequestError(f"run {run.id} has no server left to which that applies")
+    return words.count(len(concerned), "server")

@@ -1,0 +1,95 @@
+"""Where the parts are put together: the only place that knows all of them.
+
+Imports are made when a part is asked for, so that ``--help`` needs no cloud libraries and a test
+can hand in another ``Wiring``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from upgrade_flows.cloud.api import Cloud
+from upgrade_flows.model.inventory import Inventory, Server
+from upgrade_flows.model.plan import Action, Plan
+from upgrade_flows.model.request import Scope, UpgradeRequest
+from upgrade_flows.steps.base import Plugins, Settings
+
+
+class Wiring:
+    """The parts of one process."""
+
+    def connect(self, name: str | None, region: str | None) -> Cloud:
+        """Return the cloud of that name; without a name, the one the environment says."""
+        from upgrade_flows.cloud import clients
+
+        cloud: Cloud = clients.connect(cloud=name, region=region)
+        return cloud
+
+    @functools.cached_property
+    def plugins(self) -> Plugins:
+        """The plugins, all of them loaded and complete."""
+        from upgrade_flows.plugins import registry
+
+        plugins: Plugins = registry.load()
+        return plugins
+
+    def collect(self, cloud: Cloud, scope: Scope, progress: Callable[..., None]) -> Inventory:
+        """Read what planning needs to know of the scope."""
+        from upgrade_flows.cloud import collect
+
+        inventory: Inventory = collect.collect(cloud, scope, progress)
+        return inventory
+
+    def select(self, inventory: Inventory, scope: Scope) -> tuple[Server, ...]:
+        """Return the servers of an inventory that are in scope."""
+        from upgrade_flows.cloud import collect
+
+        servers: tuple[Server, ...] = collect.select(inventory, scope)
+        return servers
+
+    def vif_rows(self, inventory: Inventory, servers: Sequence[Server]) -> list[Any]:
+        """Return the modes, bound and wanted, of the ports of servers."""
+        from upgrade_flows.checks import vif_mode
+
+        return list(vif_mode.rows(inventory, tuple(servers), self.plugins))
+
+    def make_plan(self, request: UpgradeRequest, inventory: Inventory) -> Plan:
+        """Work a request out."""
+        from upgrade_flows.planning import planner
+
+        plan: Plan = planner.make_plan(request, inventory, self.plugins)
+        return plan
+
+    def journal(self, url: str, key_file: Path | None = None) -> Any:
+        """Open the journal, and find the key that goes with it."""
+        from upgrade_flows.engine import store
+
+        return store.Journal.open(url, key_file)
+
+    def engine(
+        self,
+        journal: Any,
+        cloud: Cloud,
+        settings: Settings,
+        observer: Callable[..., None] | None,
+    ) -> Any:
+        """Return the engine that runs plans on a cloud."""
+        from upgrade_flows.engine import operations
+
+        return operations.Engine(
+            journal,
+            cloud,
+            self.plugins,
+            settings,
+            observer=observer,
+            verify=functools.partial(self._verify, cloud),
+        )
+
+    def _verify(self, cloud: Cloud, action: Action) -> str | None:
+        from upgrade_flows.planning import planner
+
+        reason: str | None = planner.verify(cloud, self.plugins, action)
+        return reason

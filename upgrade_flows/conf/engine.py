@@ -1,0 +1,48 @@
+"""Options of the engine: the pace of a run, where the request does not say."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+group = cfg.OptGroup(
+    "engine",
+    title="Engine",
+    help="The pace of a run. A request or a command-line option that names a pace wins.",
+)
+
+opts: list[cfg.Opt] = [
+    cfg.IntOpt(
+        "at_a_time",
+        default=1,
+        min=1,
+        max=100,
+        help="""
+Number of instances of one wave that are changed at the same time.
+
+More finish sooner, but as many are out of service together, and the cloud's services have to
+carry as many moves at once.
+""",
+    ),
+    cfg.IntOpt(
+        "max_failures",
+        default=0,
+        min=0,
+        help="""
+Number of instances of one wave that may fail before the run stops.
+
+With 0 the first failure stops it: those that are being changed are finished, no other is begun.
+Each failed instance is undone in any case.
+""",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the options known to ``conf``."""
+    conf.register_group(group)
+    conf.register_opts(opts, group=group)
+
+
+def list_opts() -> dict[cfg.OptGroup, list[cfg.Opt]]:
+    """Return the options by group, for the sample file."""
+    return {group: opts}

@@ -1,0 +1,86 @@
+"""Options of the steps: how long each kind of resource may take to reach a state."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+group = cfg.OptGroup(
+    "steps",
+    title="Steps",
+    help="""
+Deadlines of the steps. A step that misses its deadline fails, and everything done to its
+instance is undone; a deadline that is too long delays that moment while the instance is down.
+""",
+)
+
+opts: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        "server_s",
+        default=300.0,
+        min=1,
+        max=86400,
+        help="""
+Seconds for an instance to stop, start, be created, deleted or bound to a host.
+
+Cold migrations and shelving copy the local root disk within this time: allow about 10 seconds
+for each GiB on a 1 Gbit/s network.
+""",
+    ),
+    cfg.FloatOpt(
+        "image_s",
+        default=3600.0,
+        min=1,
+        max=604800,
+        help="""
+Seconds for a snapshot to become an active image.
+
+The disk is read, converted and uploaded within this time: allow about 20 seconds for each GiB.
+""",
+    ),
+    cfg.FloatOpt(
+        "volume_s",
+        default=300.0,
+        min=1,
+        max=86400,
+        help="""
+Seconds for a volume to be attached, or to be free again.
+
+A volume that misses it keeps its instance from being re-created.
+""",
+    ),
+    cfg.FloatOpt(
+        "port_s",
+        default=120.0,
+        min=1,
+        max=3600,
+        help="""
+Seconds for a port to be bound to its host, and to be reported as ACTIVE by the host's agent.
+
+It has to cover the time in which a busy agent works its queue off, otherwise instances are
+rolled back that would have come up.
+""",
+    ),
+    cfg.FloatOpt(
+        "undo_s",
+        default=300.0,
+        min=0,
+        max=86400,
+        help="""
+Seconds for which an undo is tried again when a service does not answer or is busy.
+
+After that the undo is reported as residue, with the command that completes it. With 0 each undo
+is tried once.
+""",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the options known to ``conf``."""
+    conf.register_group(group)
+    conf.register_opts(opts, group=group)
+
+
+def list_opts() -> dict[cfg.OptGroup, list[cfg.Opt]]:
+    """Return the options by group, for the sample file."""
+    return {group: opts}

@@ -1,0 +1,85 @@
+"""A plan as text: what will be done to whom, why so, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+
+from upgrade_flows.model.plan import Plan, Wave
+from upgrade_flows.model.report import Severity
+from upgrade_flows.reports import tables, words
+
+REFUSALS = (Severity.REFUSED, Severity.ERROR)
+
+
+def parts(plan: Plan) -> Iterator[RenderableType]:
+    """Yield what is printed of a plan, from top to bottom."""
+    yield f"Plan {plan.id} ({plan.request.capability}), made {plan.created}"
+    yield f"Cloud {words.safe(plan.cloud_id)}"
+    yield f"Strategy asked for: {words.safe(plan.request.target.strategy)}"
+    for wave in plan.waves:
+        yield ""
+        yield _title(wave)
+        yield ""
+        yield _wave(wave)
+    yield from _findings(plan)
+    yield ""
+    yield from _totals(plan)
+
+
+def text(plan: Plan, width: int = tables.WIDTH) -> str:
+    """Return the plan as text without colour."""
+    return tables.to_text(parts(plan), width)
+
+
+def _title(wave: Wave) -> str:
+    pace = f"{wave.at_a_time} at a time"
+    allowed = wave.gate.max_failures
+    gate = (
+        f"stops after more than {words.count(allowed, 'failure')}"
+        if allowed
+        else ("stops at the first failure")
+    )
+    canary = ", canary" if wave.canary and "canary" not in wave.name else ""
+    return f"Wave {words.safe(wave.name)}{canary}: {pace}, {gate}"
+
+
+def _wave(wave: Wave) -> RenderableType:
+    result = tables.table(("Server", "Strategy", "Because", "Downtime"), right=("Downtime",))
+    for action in wave.actions:
+        because = "; ".join(action.because) or "nothing is less disruptive"
+        result.add_row(
+            words.safe(action.name or action.subject),
+            action.strategy,
+            words.safe(because),
+            words.seconds(action.prediction.downtime_s),
+        )
+    return result
+
+
+def _findings(plan: Plan) -> Iterator[RenderableType]:
+    refused = [item for item in plan.findings if item.severity in REFUSALS]
+    others = [item for item in plan.findings if item.severity not in REFUSALS]
+    for title, items in (("Refused", refused), ("To know", others)):
+        if items:
+            yield ""
+            yield f"{title}: {words.count(len(items), 'finding')}"
+            yield ""
+            yield tables.findings(items)
+
+
+def _totals(plan: Plan) -> Iterator[RenderableType]:
+    if plan.unchanged:
+        need = "needs" if len(plan.unchanged) == 1 else "need"
+        yield f"Unchanged: {words.count(len(plan.unchanged), 'server')} in scope {need} nothing."
+    if not plan.actions:
+        yield "There is nothing to do."
+        return
+    downtimes = [action.prediction.downtime_s for action in plan.actions]
+    yield (
+        f"In all: {words.count(len(plan.actions), 'server')}, predicted to take"
+        f" {words.seconds(words.plan_seconds(plan))};"
+        f" downtime {words.seconds(max(downtimes))} for the worst,"
+        f" {words.seconds(sum(downtimes))} added up."
+    )

@@ -1,0 +1,65 @@
+"""Times, lengths of time and names of others as words that are safe to print."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from upgrade_flows.model.plan import Plan, Wave
+
+
+def safe(text: str) -> str:
+    """Return ``text`` on one line, without characters that would command a terminal."""
+    return "".join(char if char.isprintable() else "�" for char in " ".join(text.split()))
+
+
+def seconds(value: float | None) -> str:
+    """Return a length of time as a human says it; a dash where it is not known."""
+    if value is None:
+        return "-"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def moment(epoch: float | None) -> str:
+    """Return a moment in UTC; a dash where there is none."""
+    if epoch is None:
+        return "-"
+    at = datetime.datetime.fromtimestamp(epoch, tz=datetime.UTC)
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 server``, ``2 servers``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def value(thing: Any) -> str:
+    """Return a field of an identity as short text."""
+    if thing is None:
+        return "nothing"
+    text = thing if isinstance(thing, str) else json.dumps(thing, sort_keys=True)
+    return safe(text) or '""'
+
+
+def wave_seconds(wave: Wave) -> float:
+    """Predict how long a wave takes with its window: each action starts as soon as one may."""
+    workers = [0.0] * max(1, wave.at_a_time)
+    for action in wave.actions:
+        first = workers.index(min(workers))
+        workers[first] += action.prediction.duration_s
+    return max(workers)
+
+
+def plan_seconds(plan: Plan) -> float:
+    """Predict how long a plan takes: its waves, one after the other."""
+    return sum(wave_seconds(wave) for wave in plan.waves)
