@@ -1,0 +1,1 @@
+"""The hypervisor driver that the lab adds to Nova."""
