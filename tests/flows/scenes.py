@@ -6,12 +6,13 @@ import functools
 import json
 from typing import Any
 
+from taskflow import exceptions
 from taskflow import flow as tf_flow
 
 from upgrade_flows.cloud.collect import collect
 from upgrade_flows.cloud.fake import FakeCloud
 from upgrade_flows.flows import capability
-from upgrade_flows.model.plan import Action
+from upgrade_flows.model.plan import Action, Plan
 from upgrade_flows.model.request import Scope, Target, UpgradeRequest
 from upgrade_flows.planning.planner import make_plan
 from upgrade_flows.plugins import registry
@@ -67,13 +68,18 @@ def cloud_with(case: str, status: str = "ACTIVE", **more: Any) -> tuple[FakeClou
     return cloud, server
 
 
-def action_for(case: str, cloud: FakeCloud, server: str) -> Action:
-    """Plan the case's strategy for the instance, and return the one action."""
-    scope = Scope(servers=(server,))
+def plan_for(case: str, cloud: FakeCloud, *servers: str) -> Plan:
+    """Plan the case's strategy for some instances."""
+    scope = Scope(servers=servers)
     request = UpgradeRequest("recreate", scope, Target(strategy=CASES[case][0]))
     plan = make_plan(request, collect(cloud, scope), PLUGINS)
     assert not plan.findings
-    (action,) = plan.actions
+    return plan
+
+
+def action_for(case: str, cloud: FakeCloud, server: str) -> Action:
+    """Plan the case's strategy for the instance, and return the one action."""
+    (action,) = plan_for(case, cloud, server).actions
     return action
 
 
@@ -114,8 +120,25 @@ def sabotage(flow: tf_flow.Flow, victim: str, before_raising: Any = lambda: None
 
 
 def told_apart_only_by_id(state: dict[str, Any], new: str, old: str) -> dict[str, Any]:
-    """Return a cloud's state with a rebuilt instance under the id and user of its original."""
+    """Return a cloud's state with a rebuilt instance under the id and user of its original.
+
+    The snapshot that it was rebuilt from, if any, is taken for the image that it had.
+    """
     text = json.dumps(state).replace(new, old)
+    images = state["images"]
+    snapshots = [i for i, image in images.items() if "/snapshot-server:" in image["name"]]
+    for snapshot in snapshots:
+        (other,) = set(images) - set(snapshots)
+        text = text.replace(snapshot, other)
     plain = json.loads(text)
+    plain["images"] = {i: image for i, image in images.items() if i not in snapshots}
     plain["servers"][old]["user_id"] = "user-1"
     return dict(plain)
+
+
+def reverted(engine: Any, name: str) -> Any:
+    """Return what a step's revert returned, or None if it was not reverted."""
+    try:
+        return engine.storage.get_revert_result(name)
+    except exceptions.NotFound:
+        return None

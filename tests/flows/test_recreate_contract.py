@@ -14,6 +14,7 @@ from tests.flows.scenes import (
     build,
     cloud_with,
     context,
+    reverted,
     sabotage,
     step_names,
     steps_of,
@@ -94,7 +95,7 @@ def test_a_refused_undo_is_reported_while_the_others_go_on(case):
         engine.run()
 
     reports = {s.name: r for s in steps_of(flow) if (r := reverted(engine, s.name))}
-    if CASES[case][0] == "recreate":  # the original is gone, and its lock with it
+    if CASES[case][0] in ("recreate", "snapshot"):  # the original is gone, and its lock with it
         assert set(reports) == {f"delete-original:{server}"}
         return
     assert set(reports) == {f"lock-server:{server}"}
@@ -115,46 +116,70 @@ def test_no_step_gives_the_user_data_away(case):
     assert "I2Nsb3VkLWNvbmZpZwpwYXNzd29yZDogaHVudGVyMgo" not in text
 
 
-def test_settling_a_snapshot_deletes_the_parked_original_and_the_key():
-    cloud, server = cloud_with("snapshot")
-    action = action_for("snapshot", cloud, server)
-    module = capability.get("recreate")
-    outcome = engines.run(module.change(context(cloud), action))["outcome"]
-    assert cloud.direct.compute.server(server).status == "SHUTOFF"
-
-    engines.run(module.settle(context(cloud), action, outcome))
-
-    assert [s.id for s in cloud.direct.compute.servers()] == [outcome["server_id"]]
-    assert cloud.direct.compute.keypairs(cloud.direct.compute.own_user_id()) == ()
-
-
 @pytest.mark.parametrize("preexisting", [False, True])
-def test_settling_takes_no_port_from_the_replacement(preexisting):
-    cloud, server = cloud_with("snapshot", preexisting_ports=preexisting)
-    action = action_for("snapshot", cloud, server)
-    module = capability.get("recreate")
-    outcome = engines.run(module.change(context(cloud), action))["outcome"]
-
-    engines.run(module.settle(context(cloud), action, outcome))
+@pytest.mark.parametrize("case", ["recreate", "snapshot"])
+def test_a_re_creation_keeps_every_port_and_volume(case, preexisting):
+    cloud, server = cloud_with(case, preexisting_ports=preexisting)
+    action = action_for(case, cloud, server)
+    outcome = engines.run(capability.get("recreate").change(context(cloud), action))["outcome"]
 
     held = ports_of(cloud, outcome["server_id"])
     assert {port.id for port in held} == {port["id"] for port in action.details["ports"]}
-    assert {port.binding_host for port in held} == {"h1"}
+    volumes = cloud.direct.compute.attachments(outcome["server_id"])
+    assert {volume.volume_id for volume in volumes} == set(action.details["volumes"])
+    assert all(volume.delete_on_termination for volume in volumes)
 
 
-def test_a_parked_original_that_still_holds_something_is_not_deleted():
+@pytest.mark.parametrize("case", ["recreate", "snapshot"])
+def test_our_key_is_there_for_the_moment_of_the_creation_only(case):
+    cloud, server = cloud_with(case)
+    seen = []
+    own = cloud.direct.compute.own_user_id()
+    cloud.faults.hook(
+        lambda call, args, phase: seen.append(call) if cloud.direct.compute.keypairs(own) else None
+    )
+
+    engines.run(build(case, cloud, server))
+
+    assert set(seen) == {"compute.import_keypair", "compute.public_key", "compute.create",
+                         "compute.own_user_id", "compute.delete_keypair"}  # fmt: skip
+    assert cloud.direct.compute.keypairs(own) == ()
+
+
+def test_an_original_that_still_holds_something_is_not_deleted():
     cloud, server = cloud_with("snapshot")
-    action = action_for("snapshot", cloud, server)
-    module = capability.get("recreate")
-    outcome = engines.run(module.change(context(cloud), action))["outcome"]
-    volume = cloud.add_volume("late")
-    cloud.direct.compute.attach_volume(server, attached(volume))
-    cloud.clock.sleep(60)
+    flow = build("snapshot", cloud, server)
+    port = ports_of(cloud, server)[0]
 
-    with pytest.raises(errors.StepFailed, match=f"still holds {volume}"):
-        engines.run(module.settle(context(cloud), action, outcome))
+    def given_back(call, args, phase):
+        if call == "compute.delete":
+            raise AssertionError("it was deleted")
+        if call == "network.unbind" and phase == "after" and args[0] == port.id:
+            cloud.direct.network.set_owner(port.id, server, port.device_owner)
 
-    assert cloud.direct.compute.server(server).id == server
+    cloud.faults.hook(given_back)
+    with pytest.raises(errors.StepFailed, match=f"would lose port {port.id}"):
+        engines.run(flow)
+
+    assert cloud.direct.compute.server(server).status == "ACTIVE"
+
+
+def test_an_original_whose_host_is_full_by_then_comes_back_elsewhere():
+    cloud, server = cloud_with("recreate")
+    flow = build("recreate", cloud, server)
+
+    def fill_the_host(call, args, phase):
+        if call == "compute.delete" and phase == "after":
+            cloud.set_capacity("h1", MEMORY_MB=0)
+
+    cloud.faults.hook(fill_the_host)
+    engine = engines.load(flow)
+    with pytest.raises(errors.StepFailed, match="No valid host"):
+        engine.run()
+
+    rebuilt = reverted(engine, f"delete-original:{server}")["rebuilt"]
+    assert cloud.direct.compute.server(rebuilt).status == "ACTIVE"
+    assert cloud.direct.compute.server(rebuilt).host != "h1"
 
 
 def test_a_rebind_in_which_the_old_mode_is_gone_says_so_and_the_instance_runs():
@@ -174,22 +199,8 @@ def test_a_rebind_in_which_the_old_mode_is_gone_says_so_and_the_instance_runs():
 PORT_MODES = {"server": NEW, "client": OLD}
 
 
-def attached(volume):
-    from upgrade_flows.model.inventory import AttachedVolume
-
-    return AttachedVolume(volume)
-
-
 def ports_of(cloud, server):
     return list(cloud.direct.network.ports(device_id=server))
-
-
-def reverted(engine, name):
-    """Return what a step's revert returned, or None if it was not reverted."""
-    try:
-        return engine.storage.get_revert_result(name)
-    except exceptions.NotFound:
-        return None
 
 
 def first_unlock(case):

@@ -332,8 +332,8 @@ def test_commit_says_what_becomes_impossible_before_it_asks():
     code, out, _ = cli("commit", wiring=wiring, stdin=Terminal("n\n"))
     assert code == 2
     assert out == (
-        "After this 3 servers of run 20261120-aaaaaa cannot be rolled back: parked originals,"
-        " their snapshots and the source side of migrations are deleted.\n"
+        "After this 3 servers of run 20261120-aaaaaa cannot be rolled back: the source side of"
+        " migrations is given up, and the journal forgets the way back.\n"
         "Commit 3 servers? [y/N] "
     )
     assert wiring.the_engine is None

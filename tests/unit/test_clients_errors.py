@@ -62,8 +62,8 @@ def http():
         yield mocker
 
 
-@pytest.mark.parametrize("method,url,call", CALLS)
-@pytest.mark.parametrize("status,kind", STATUS)
+@pytest.mark.parametrize(("method", "url", "call"), CALLS)
+@pytest.mark.parametrize(("status", "kind"), STATUS)
 def test_a_status_becomes_one_kind_of_error_from_every_service(
     http, method, url, call, status, kind
 ):
@@ -82,7 +82,7 @@ def test_a_status_becomes_one_kind_of_error_from_every_service(
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("method,url,call", CALLS)
+@pytest.mark.parametrize(("method", "url", "call"), CALLS)
 @pytest.mark.parametrize("failure", LOST, ids=lambda f: type(f).__name__)
 def test_a_lost_connection_is_unavailable_from_every_service(http, method, url, call, failure):
     http.register_uri(method, url, exc=failure)
@@ -113,7 +113,7 @@ def test_a_service_that_the_catalogue_lacks_is_not_found(http):
 
 
 @pytest.mark.parametrize(
-    "exc,kind",
+    ("exc", "kind"),
     [
         (nova.NotFound(404, "gone"), errors.NotFound),
         (nova.OverLimit(413, "too much"), errors.TooLarge),

@@ -39,7 +39,7 @@ def test_a_read_is_not_tried_a_fourth_time(http):
 
 
 @pytest.mark.parametrize(
-    "answer,calls",
+    ("answer", "calls"),
     [
         (BUSY, 1),
         ({"exc": requests.exceptions.ReadTimeout}, 1),
@@ -56,7 +56,7 @@ def test_a_change_is_repeated_only_if_it_was_not_looked_at(http, answer, calls):
     assert times(http, "POST", f"{NOVA}/servers/x") == calls
 
 
-@pytest.mark.parametrize("after,pauses", [("7", [7.0, 7.0]), (None, [0.5, 1.0]), ("31", [])])
+@pytest.mark.parametrize(("after", "pauses"), [("7", [7.0, 7.0]), (None, [0.5, 1.0]), ("31", [])])
 def test_a_pause_is_as_long_as_the_service_asks_up_to_half_a_minute(http, after, pauses):
     headers = {"Retry-After": after} if after else {}
     http.get(f"{NOVA}/servers/x", status_code=503, json={}, headers=headers)
@@ -74,11 +74,13 @@ def test_an_expired_token_is_renewed(http):
 
 
 def test_an_old_nova_is_refused_with_its_version(http):
-    with pytest.raises(errors.CloudError, match="up to 2.79; 2.90"):
+    with pytest.raises(errors.CloudError, match=r"up to 2\.79; 2\.90"):
         cloud_on(http, "2.79").compute.server("x")
 
 
-@pytest.mark.parametrize("server,ours", [("2.93", "2.93"), ("2.100", "2.100"), ("2.150", "2.100")])
+@pytest.mark.parametrize(
+    ("server", "ours"), [("2.93", "2.93"), ("2.100", "2.100"), ("2.150", "2.100")]
+)
 def test_the_microversion_is_the_newest_that_both_know(http, server, ours):
     http.get(f"{NOVA}/servers/x", json=SERVER)
     cloud_on(http, server).compute.server("x")

@@ -140,7 +140,7 @@ def test_a_mandatory_listing_that_fails_ends_the_reading_with_its_error(http):
 def test_orchestration_that_fails_hides_nothing_else(http):
     cloud = populated(http, 10)
 
-    def broken():
+    def broken(_projects):
         raise errors.Unavailable("heat is down")
 
     cloud.orchestration.managed_servers = broken
@@ -160,7 +160,7 @@ INVENTORY = Inventory(
 
 
 @pytest.mark.parametrize(
-    "scope,ids",
+    ("scope", "ids"),
     [
         (Scope(everything=True), ["1", "2", "3"]),
         (Scope(servers=("web",)), ["1"]),
@@ -177,7 +177,7 @@ def test_a_scope_is_what_all_that_is_named_has_in_common(scope, ids):
 
 
 @pytest.mark.parametrize(
-    "scope,said",
+    ("scope", "said"),
     [
         (Scope(servers=("db",)), "several servers are called db: 2, 3"),
         (Scope(servers=("web", "x", "y")), "unknown servers: x, y"),

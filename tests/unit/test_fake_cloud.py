@@ -215,28 +215,27 @@ def test_a_port_that_nova_made_survives_if_its_owner_was_cleared(cloud):
     assert cloud.network.port(port).dns_name == "web"
 
 
-def test_a_stale_info_cache_releases_a_pre_existing_port_that_another_server_holds(cloud):
-    old = cloud.add_server("web", status="SHUTOFF", preexisting_ports=True)
+def test_a_port_serves_no_second_server_while_its_first_one_exists(cloud):
+    old = cloud.add_server("web", status="SHUTOFF")
     port = port_of(cloud, old)
     cloud.network.set_owner(port, "", "")
     new = cloud.compute.create(new_server(cloud, name="web", ports=(port,)))
     settled(cloud)
-    cloud.compute.delete(old)
-    settled(cloud)
-    assert see(cloud, new).status == "ACTIVE"
+    assert see(cloud, new).status == "ERROR"
+    assert "Failed to allocate the network(s)" in see(cloud, new).fault
     assert cloud.network.port(port).device_id == ""
 
 
-def test_a_healed_info_cache_leaves_the_ports_of_others_alone(cloud):
-    cloud.world.refreshes_info_cache = True
-    old = cloud.add_server("web", status="SHUTOFF", preexisting_ports=True)
-    port = port_of(cloud, old)
+def test_a_port_that_comes_back_is_known_again_once_nova_looks_at_it(cloud):
+    server = cloud.add_server("web", status="SHUTOFF")
+    port = port_of(cloud, server)
+    owner = cloud.network.port(port).device_owner
     cloud.network.set_owner(port, "", "")
-    new = cloud.compute.create(new_server(cloud, name="web", ports=(port,)))
-    settled(cloud)
-    cloud.compute.delete(old)
-    settled(cloud)
-    assert cloud.network.port(port).device_id == new
+    cloud.compute.refresh_port(server, port)
+    assert see(cloud, server).addresses == ()
+    cloud.network.set_owner(port, server, owner)
+    cloud.compute.refresh_port(server, port)
+    assert see(cloud, server).addresses == (cloud.network.port(port).fixed_ips[0][1],)
 
 
 @pytest.mark.parametrize(("delete", "left"), [(True, []), (False, ["available"])])

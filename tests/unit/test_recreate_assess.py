@@ -194,12 +194,12 @@ def on_a_disabled_host(made, server):
     made.change_host("h1", enabled=False)
 
 
-def on_a_full_host(made, server):
-    made.set_capacity("h1", MEMORY_MB=server.flavor.memory_mb)
+def on_an_overfull_host(made, server):
+    made.set_capacity("h1", MEMORY_MB=server.flavor.memory_mb - 1)
 
 
-def at_the_end_of_its_quota(made, server):
-    made.limit(server.project_id, instances=1)
+def beyond_its_quota(made, server):
+    made.limit(server.project_id, instances=0)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def at_the_end_of_its_quota(made, server):
         (in_a_closed_project, "we cannot get a token in its project"),
         (with_a_tpm, "its virtual TPM would be lost"),
         (on_a_disabled_host, "its host h1 is disabled"),
-        (on_a_full_host, "its host h1 has not enough room in Placement"),
-        (at_the_end_of_its_quota, "has no quota (instances)"),
+        (on_an_overfull_host, "its host h1 has not enough room in Placement"),
+        (beyond_its_quota, "is over its quota (instances)"),
     ],
 )
 def test_a_re_creation_that_would_not_end_well_is_refused_before_it_begins(change, reason):
@@ -223,12 +223,15 @@ def test_a_re_creation_that_would_not_end_well_is_refused_before_it_begins(chang
     assert reason in refusal(made, "snapshot").message
 
 
-def test_an_anti_affinity_group_allows_no_second_instance_beside_the_original():
+def test_an_instance_that_its_anti_affinity_group_would_not_let_back_is_refused():
     made = FakeCloud(hosts=("h1", "h2"), mode="dpdkvhostuser")
     group = made.add_group("anti-affinity")
-    made.add_server("a", host="h1", group=group)
+    for name in ("a", "b"):
+        made.add_server(name, host="h1", group=group)
     made.set_mode("h1", "dpdkvhostuserclient")
-    assert "(anti-affinity) allows no second instance" in refusal(made, "snapshot").message
+    found = plan(made, "snapshot")
+    assert found.actions == ()
+    assert "another member of its anti-affinity group" in found.findings[0].message
 
 
 def test_a_cold_migration_does_not_break_anti_affinity():
@@ -244,15 +247,15 @@ def test_a_cold_migration_does_not_break_anti_affinity():
 
 
 def test_room_that_one_action_takes_is_not_there_for_the_next():
-    made = FakeCloud(hosts=("h1", "h2"), mode="dpdkvhostuser")
+    made = FakeCloud(hosts=("h1", "h2"), mode="ovs-hybrid")
     for name in ("a", "b", "c"):
         made.add_server(name, host="h1")
-    made.set_mode("h1", "dpdkvhostuserclient")
-    made.set_capacity("h1", MEMORY_MB=4 * 2048)
-    found = plan(made, "snapshot")
-    assert len(found.actions) == 1
-    assert len(found.findings) == 2
-    assert "has not enough room in Placement" in found.findings[0].message
+    for host in ("h1", "h2"):
+        made.set_mode(host, "ovs")
+    made.set_capacity("h2", MEMORY_MB=2 * 2048)
+    found = plan(made, "cold-migrate")
+    assert len(found.actions) == 2
+    assert "h2 has not enough room in Placement" in found.findings[0].message
 
 
 def test_of_several_updated_hosts_the_one_with_the_most_memory_left_is_taken():

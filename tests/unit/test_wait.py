@@ -37,7 +37,7 @@ def test_the_pauses_grow_up_to_their_limit():
 
 
 def test_the_message_of_a_timeout_holds_what_was_waited_for_and_what_was_seen():
-    with pytest.raises(errors.TimedOut, match="server s1 to stop: not within 3 s.*ACTIVE"):
+    with pytest.raises(errors.TimedOut, match=r"server s1 to stop: not within 3 s.*ACTIVE"):
         wait.until(Clock(), "server s1 to stop", lambda: "ACTIVE", lambda _: False, deadline_s=3)
 
 

@@ -139,8 +139,8 @@ class Commit(OnRun):
         others = tuple(state for state in State if state not in (State.CHANGED, State.SETTLING))
         names = _count(journal, run, subjects, others)
         self.app.stdout.write(
-            f"After this {names} of run {run.id} cannot be rolled back: parked originals,"
-            " their snapshots and the source side of migrations are deleted.\n"
+            f"After this {names} of run {run.id} cannot be rolled back: the source side of"
+            " migrations is given up, and the journal forgets the way back.\n"
         )
         execution.confirm(self, f"Commit {names}?", parsed_args.yes)
         return self.go_on(journal, run, "commit", subjects)

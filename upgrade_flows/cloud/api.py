@@ -7,7 +7,7 @@ implementation: one call for each thousand items, none for each item.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -95,8 +95,9 @@ class Clock(Protocol):
 class Compute(Protocol):
     """Nova."""
 
-    def servers(self, host: str | None = None, project_id: str | None = None,
-                tag: str | None = None) -> Iterable[Server]:
+    def servers(
+        self, host: str | None = None, project_id: str | None = None, tag: str | None = None
+    ) -> Iterable[Server]:
         """Return servers of all projects; deleted ones are left out."""
 
     def server(self, server_id: str) -> Server:
@@ -272,8 +273,8 @@ class Placement(Protocol):
 class Orchestration(Protocol):
     """Heat and its like."""
 
-    def managed_servers(self) -> dict[str, str]:
-        """Return who manages a server, by server id, for servers that have a manager.
+    def managed_servers(self, project_ids: Collection[str]) -> dict[str, str]:
+        """Return who manages a server, by server id, for managed servers of these projects.
 
         Empty where the cloud has no such service.
         """

@@ -48,11 +48,13 @@ def collect(cloud: Cloud, scope: Scope, progress: Progress | None = None) -> Inv
         quotas = pool.map(cloud.compute.quota, projects)
         keypairs = pool.map(cloud.compute.keypairs, users)
         closed = cloud.projects_without_us(set(projects))
+        managed = _managed(cloud, set(projects) - closed)
         tell(f"quotas of {len(projects)} projects, keypairs of {len(users)} users")
         return dataclasses.replace(
             inventory,
             quotas=dict(zip(projects, quotas, strict=True)),
             keypairs=dict(zip(users, keypairs, strict=True)),
+            managed=managed,
             closed_projects=tuple(sorted(closed)),
         )
 
@@ -108,19 +110,11 @@ def _listings(cloud: Cloud) -> dict[str, Callable[[], Any]]:
     def listing(call: Callable[[], Iterable[Any]]) -> Callable[[], tuple[Any, ...]]:
         return lambda: tuple(call())
 
-    def managed() -> dict[str, str]:
-        try:
-            return cloud.orchestration.managed_servers()
-        except errors.CloudError as exc:
-            LOG.warning("who manages which server is not known: %s", exc)
-            return {}
-
     return {
         "servers": listing(cloud.compute.servers),
         "ports": listing(cloud.network.ports),
         "volumes": listing(cloud.volumes.volumes),
         "rooms": cloud.placement.rooms,
-        "managed": managed,
         "images": listing(cloud.images.images),
         "flavors": listing(cloud.compute.flavors),
         "networks": listing(cloud.network.networks),
@@ -129,6 +123,14 @@ def _listings(cloud: Cloud) -> dict[str, Callable[[], Any]]:
         "groups": listing(cloud.compute.groups),
         "floating_ips": listing(cloud.network.floating_ips),
     }
+
+
+def _managed(cloud: Cloud, projects: set[str]) -> dict[str, str]:
+    try:
+        return cloud.orchestration.managed_servers(projects)
+    except errors.CloudError as exc:
+        LOG.warning("who manages which server is not known: %s", exc)
+        return {}
 
 
 def _all(
@@ -163,5 +165,5 @@ def _is(agent: Agent, kinds: tuple[str, ...]) -> bool:
 
 
 def _moment(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -211,6 +211,13 @@ class Room:
             if amount
         )
 
+    @property
+    def overfull(self) -> tuple[str, ...]:
+        """The resource classes of which more is used than there is."""
+        return tuple(
+            kind for kind, used in sorted(self.used.items()) if used > self.capacity.get(kind, 0)
+        )
+
 
 @dataclass(frozen=True)
 class ServerGroup:

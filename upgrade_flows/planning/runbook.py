@@ -256,28 +256,33 @@ def _create(facts: Facts, root: str) -> HandStep:
     )
 
 
+def _keep_and_delete(facts: Facts, how: str) -> list[HandStep]:
+    """Return the steps that delete the original and nothing that it held."""
+    keep = HandStep(
+        "Keep the volumes when the server goes",
+        tuple(
+            "openstack --os-compute-api-version 2.85 server volume update"
+            f" --preserve-on-termination {facts.server} {volume}"
+            for volume in facts.volumes
+        ),
+        f"`openstack --os-compute-api-version 2.85 server volume list {facts.server}`"
+        " says `False` under *Delete On Termination?* for each.",
+        no_undo="set `--delete-on-termination` again for those that had it",
+    )
+    delete = HandStep(
+        "Delete the original; its volumes and ports stay",
+        (f"openstack server delete --wait {facts.server}",),
+        "Each volume is `available`, each port is there with its MAC and its addresses.",
+        no_undo=f"create the server again {how}, as the next step does, in the mode of before",
+    )
+    return [*([keep] if facts.volumes else []), *_release_ports(facts), delete]
+
+
 def _recreate(facts: Facts) -> list[HandStep]:
     return [
         _record(facts),
         *_stop(facts),
-        *_release_ports(facts),
-        HandStep(
-            "Keep the volumes when the server goes",
-            tuple(
-                "openstack --os-compute-api-version 2.85 server volume update"
-                f" --preserve-on-termination {facts.server} {volume}"
-                for volume in facts.volumes
-            ),
-            f"`openstack --os-compute-api-version 2.85 server volume list {facts.server}`"
-            " says `False` under *Delete On Termination?* for each.",
-            no_undo="set `--delete-on-termination` again for those that had it",
-        ),
-        HandStep(
-            "Delete the original; its volumes and ports stay",
-            (f"openstack server delete --wait {facts.server}",),
-            "Each volume is `available`, each port is there with its MAC and its addresses.",
-            no_undo="create the server again, as the next step does, in the mode of before",
-        ),
+        *_keep_and_delete(facts, "from its volumes"),
         _create(facts, f"--volume {facts.root_volume}"),
         *_attach(facts.volumes if len(facts.volumes) > 1 else ()),
         *_stop_again(facts, '"$NEW"'),
@@ -287,15 +292,6 @@ def _recreate(facts: Facts) -> list[HandStep]:
 
 def _snapshot(facts: Facts) -> list[HandStep]:
     image = shlex.quote(f"upgrade-{facts.server}")
-    data = [
-        HandStep(
-            "Detach the data volume from the stopped original",
-            (f"openstack server remove volume {facts.server} {volume}",),
-            f"`openstack volume show {volume} -c status` says `available`.",
-            (f"openstack server add volume {facts.server} {volume}",),
-        )
-        for volume in facts.volumes
-    ]
     return [
         _record(facts),
         *_stop(facts),
@@ -306,21 +302,11 @@ def _snapshot(facts: Facts) -> list[HandStep]:
             " not 0. Do not go on without it.",
             (f"openstack image delete {image}",),
         ),
-        *data,
-        *_release_ports(facts),
+        *_keep_and_delete(facts, "from the snapshot"),
         _create(facts, f"--image {image}"),
         *_attach(facts.volumes),
         *_stop_again(facts, '"$NEW"'),
         _verify(facts, '"$NEW"', facts.host),
-        HandStep(
-            "Only when everybody is satisfied: delete the original and the snapshot",
-            (
-                f"openstack server delete --wait {facts.server}",
-                f"openstack image delete {image}",
-            ),
-            "`openstack server list` shows the replacement alone.",
-            no_undo="cannot be undone",
-        ),
     ]
 
 

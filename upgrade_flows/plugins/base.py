@@ -58,9 +58,6 @@ class NetworkPlugin(abc.ABC):
 class StoragePlugin(abc.ABC):
     """One kind of disk: knows how an instance's disks survive a re-creation."""
 
-    #: whether the original can stay, stopped, beside its replacement until commit
-    parks_original: bool
-
     @abc.abstractmethod
     def claims(self, server: Server, volumes: tuple[Volume, ...], image: Image | None) -> bool:
         """Whether this backend holds the server's root disk (``image`` is what it booted from)."""
@@ -75,7 +72,7 @@ class StoragePlugin(abc.ABC):
 
         The server is stopped when it runs.  It provides ``boot_source``: a dict with either
         ``image`` (an image id, verified active) or ``volumes`` (true: boot from the
-        original's own volumes, which are free by then).
+        original's own volumes, which are free when it is gone).
         """
 
     @abc.abstractmethod

@@ -70,9 +70,7 @@ def _load_kind(group: str, contract: type, reasons: list[str]) -> dict[str, Any]
         reasons.append(f"{group}: {entry_point.name} ({entry_point.value}) does not load: {exc}")
 
     found: dict[str, Any] = {}
-    manager: Any = ExtensionManager(
-        group, invoke_on_load=False, on_load_failure_callback=failed
-    )
+    manager: Any = ExtensionManager(group, invoke_on_load=False, on_load_failure_callback=failed)
     for extension in sorted(manager, key=lambda e: (_ours(e), -_depth(e.plugin), e.name)):
         if extension.name in found:
             reasons.append(f"{group}: two plugins are called {extension.name}")

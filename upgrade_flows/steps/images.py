@@ -15,7 +15,8 @@ class SnapshotServer(Step):
     Provides the ``boot_source`` of a replacement: the image's id, active and not empty.  The
     image is named after this step: a second attempt, after a crash, adopts it.
 
-    Reverted by deleting every image of that name.
+    Reverted by deleting every image of that name; but not while the server is gone, for then
+    the image is what it was rebuilt from.
     """
 
     default_provides = "boot_source"
@@ -36,7 +37,7 @@ class SnapshotServer(Step):
         try:
             waiting.quiet(self.ctx, self.subject, self.ctx.settings.image_s)
         except errors.NotFound:
-            pass
+            return None
         except errors.UpgradeFlowsError as exc:
             return residue(self, self.ctx.cloud.images.find, (self.tag,), exc)
         return undo(self, self._delete_all)

@@ -42,15 +42,10 @@ class RebindPort(Step):
     def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
         old = before["identity"]["vif_modes"][self.subject]
         try:
-            mode = self._bind_until(old)
+            self._bind_until(old)
         except errors.UpgradeFlowsError as exc:
             return residue(self, self.ctx.cloud.network.bind, (self.subject, self.host), exc)
-        if mode != old:
-            why = errors.StepFailed(
-                f"the port is bound as {mode}; the host's agent no longer binds it as {old}"
-            )
-            return residue(self, self.ctx.cloud.network.bind, (self.subject, self.host), why)
-        return None
+        return in_another_mode(self, before, self.subject)
 
     def _bind_until(self, wanted: str) -> str:
         network = self.ctx.cloud.network
@@ -70,8 +65,9 @@ class ReleasePort(Step):
     port that Nova made itself survives, with its MAC and addresses, floating IPs and all that
     its owner set.
 
-    Reverted by giving the port back: quietly while the server's network cache still holds it,
-    else by attaching it.  A server that is gone takes no port back.
+    Reverted by giving the port back, and making sure that Nova's network cache still holds it,
+    or holds it again.  A server that is gone takes no port back.  If the host's agent no longer
+    offers the old mode, that is reported.
     """
 
     def __init__(self, ctx: Context, port_id: str, server_id: str) -> None:
@@ -89,22 +85,30 @@ class ReleasePort(Step):
             network.unbind(self.subject)
 
     def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
-        return undo(self, self._give_back, before["ports"][self.subject])
+        try:
+            self.ctx.cloud.compute.server(self.server_id)
+        except errors.NotFound:
+            return None
+        except errors.UpgradeFlowsError as exc:
+            return residue(self, self._give_back, (self.subject,), exc)
+        return undo(self, self._give_back, before["ports"][self.subject]) or in_another_mode(
+            self, before, self.subject
+        )
 
     def _give_back(self, was: dict[str, Any]) -> None:
         network, compute = self.ctx.cloud.network, self.ctx.cloud.compute
         server = compute.server(self.server_id)
         port = free(self.ctx, self.subject, but_for=self.server_id)
         if port.device_id != self.server_id:
-            if set(addresses(port)) <= set(server.addresses):
-                network.set_owner(self.subject, self.server_id, was["device_owner"])
-            else:
-                compute.attach_port(self.server_id, self.subject)
+            network.set_owner(self.subject, self.server_id, was["device_owner"])
         port = network.port(self.subject)
         if port.binding_host != was["binding_host"]:
             network.bind(self.subject, was["binding_host"])
         if port.dns_name != was["dns_name"]:
             network.set_dns_name(self.subject, was["dns_name"])
+        if not set(addresses(port)) <= set(server.addresses):
+            compute.refresh_port(self.server_id, self.subject)
+            waiting.with_addresses(self.ctx, self.server_id, addresses(port))
 
 
 class AwaitPort(Step):
@@ -120,6 +124,30 @@ class AwaitPort(Step):
         was = before["ports"][self.subject]
         if before["identity"]["status"] == "ACTIVE" and was["status"] == "ACTIVE":
             waiting.port_active(self.ctx, self.subject)
+
+
+def in_another_mode(step: Step, before: dict[str, Any], *port_ids: str) -> dict[str, Any] | None:
+    """Return the residue of an undo: ports that are not bound in the mode that they had.
+
+    Whatever binds a port anew binds it as the host's agent offers now, in an undo too.
+
+    :param port_ids: which ports to look at; by default all that were recorded.
+    """
+    modes = before["identity"]["vif_modes"]
+    network = step.ctx.cloud.network
+    for port_id in port_ids or sorted(modes):
+        try:
+            port = network.port(port_id)
+        except errors.UpgradeFlowsError as exc:
+            return residue(step, network.port, (port_id,), exc)
+        mode = step.ctx.plugins.mode_of(port)
+        if mode != modes[port_id]:
+            why = errors.StepFailed(
+                f"port {port_id} is bound as {mode}; the host's agent no longer binds it as"
+                f" {modes[port_id]}"
+            )
+            return residue(step, network.bind, (port_id, port.binding_host), why)
+    return None
 
 
 def addresses(port: Port) -> tuple[str, ...]:

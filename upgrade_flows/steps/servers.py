@@ -8,6 +8,7 @@ from upgrade_flows import errors
 from upgrade_flows.model.inventory import Server
 from upgrade_flows.steps import waiting
 from upgrade_flows.steps.base import Context, Step, undo
+from upgrade_flows.steps.ports import in_another_mode
 
 
 class LockServer(Step):
@@ -105,7 +106,8 @@ class MigrateServer(Step):
 
     Done when the server is in VERIFY_RESIZE on that host; the source keeps its disk and its
     allocation.  Provides since when it is up again.  Reverted by Nova's own revert; where
-    somebody has confirmed the migration meanwhile, by migrating it back.
+    somebody has confirmed the migration meanwhile, by migrating it back.  If the source's
+    agent no longer offers the old mode, that is reported.
     """
 
     default_provides = "up_since"
@@ -137,7 +139,9 @@ class MigrateServer(Step):
         return None
 
     def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
-        return undo(self, self._bring_back, before["identity"]["status"])
+        return undo(self, self._bring_back, before["identity"]["status"]) or in_another_mode(
+            self, before
+        )
 
     def _bring_back(self, status: str) -> None:
         server = waiting.quiet(self.ctx, self.subject)
@@ -168,7 +172,7 @@ class ShelveServer(Step):
     """Take a server off its host; Nova keeps a snapshot of a local root disk in Glance.
 
     Provides when it went down.  Reverted by unshelving it on its host and restoring its power
-    state.
+    state; if the host's agent no longer offers the old mode, that is reported.
     """
 
     default_provides = "down_since"
@@ -183,7 +187,9 @@ class ShelveServer(Step):
         return now if before["identity"]["status"] == "ACTIVE" else None
 
     def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
-        return undo(self, self._bring_back, before["identity"]["status"])
+        return undo(self, self._bring_back, before["identity"]["status"]) or in_another_mode(
+            self, before
+        )
 
     def _bring_back(self, status: str) -> None:
         unshelve(self.ctx, self.subject, self.host)
@@ -217,69 +223,9 @@ class UnshelveServer(Step):
         return undo(self, shelve, self.ctx, self.subject)
 
 
-class RenameServer(Step):
-    """Give a parked original another name, so that its own name stays unambiguous.
-
-    Reverted by giving it its name back.
-    """
-
-    def execute(self, before: dict[str, Any]) -> None:
-        name = before["identity"]["name"]
-        self.ctx.cloud.compute.rename(self.subject, parked_name(name, self.ctx.run_id))
-
-    def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
-        return undo(self, self.ctx.cloud.compute.rename, self.subject, before["identity"]["name"])
-
-
-class DeleteParked(Step):
-    """Delete an original that was parked beside its replacement, when nothing of it is needed.
-
-    Refuses while it still holds a port or a volume, and while its replacement is not in order.
-    Nova is made to forget the ports that it gave away first: it would unbind those that its
-    network cache calls pre-existing, whoever holds them by now
-    (``nova/network/neutron.py``, ``deallocate_for_instance``).
-
-    Part of ``settle``, which is only retried: there is no way back from here.
-    """
-
-    def __init__(self, ctx: Context, subject: str, replacement: str) -> None:
-        super().__init__(ctx, subject)
-        self.replacement = replacement
-
-    def execute(self) -> None:
-        compute = self.ctx.cloud.compute
-        replacement = waiting.quiet(self.ctx, self.replacement)
-        if replacement.status not in ("ACTIVE", "SHUTOFF"):
-            raise errors.StepFailed(
-                f"server {self.replacement} is {replacement.status}: its original"
-                f" {self.subject} stays parked"
-            )
-        try:
-            waiting.quiet(self.ctx, self.subject)
-        except errors.NotFound:
-            return
-        ports = [port.id for port in self.ctx.cloud.network.ports(device_id=self.subject)]
-        volumes = [held.volume_id for held in compute.attachments(self.subject)]
-        if ports or volumes:
-            raise errors.StepFailed(
-                f"the parked server {self.subject} still holds {', '.join(ports + volumes)}"
-            )
-        for port in self.ctx.cloud.network.ports(device_id=self.replacement):
-            compute.refresh_port(self.subject, port.id)
-        waiting.without_addresses(self.ctx, self.subject)
-        compute.delete(self.subject)
-        waiting.gone(self.ctx, self.subject)
-
-
 def reason(ctx: Context) -> str:
     """Return the reason that our locks carry."""
     return f"upgrade-flows {ctx.run_id}"
-
-
-def parked_name(name: str, run_id: str) -> str:
-    """Return the name of a parked original, within Nova's 255 characters."""
-    suffix = f"-parked-{run_id}"
-    return name[: 255 - len(suffix)] + suffix
 
 
 def unlock_ours(ctx: Context, server_id: str) -> None:

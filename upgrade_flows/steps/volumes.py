@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from upgrade_flows import errors
-from upgrade_flows.cloud import wait
 from upgrade_flows.model import codec
 from upgrade_flows.model.inventory import AttachedVolume
-from upgrade_flows.steps import waiting
 from upgrade_flows.steps.base import Context, Step, undo
 
 
@@ -30,48 +28,6 @@ class KeepVolume(Step):
 
     def _set(self, delete: bool) -> None:
         set_delete_flag(self.ctx, self.server_id, self.subject, delete)
-
-
-class DetachVolume(Step):
-    """Detach a data volume from its stopped server.
-
-    Reverted by attaching it as it was recorded: with its tag and delete flag.
-    """
-
-    def __init__(self, ctx: Context, volume_id: str, server_id: str) -> None:
-        super().__init__(ctx, volume_id)
-        self.server_id = server_id
-
-    def execute(self, before: dict[str, Any]) -> None:
-        compute = self.ctx.cloud.compute
-        if held(self.ctx, self.server_id, self.subject):
-            compute.detach_volume(self.server_id, self.subject)
-        waiting.volume_is(self.ctx, self.subject, "available")
-        wait.until(
-            self.ctx.cloud.clock,
-            f"server {self.server_id} to forget volume {self.subject}",
-            lambda: held(self.ctx, self.server_id, self.subject),
-            lambda still: not still,
-            deadline_s=self.ctx.settings.volume_s,
-        )
-
-    def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
-        return undo(self, self._attach, _recorded(before, self.subject))
-
-    def _attach(self, recorded: AttachedVolume) -> None:
-        volume = wait.until(
-            self.ctx.cloud.clock,
-            f"volume {self.subject} to be at rest",
-            lambda: self.ctx.cloud.volumes.volume(self.subject),
-            lambda volume: volume.status in ("available", "in-use"),
-            deadline_s=self.ctx.settings.volume_s,
-        )
-        if not held(self.ctx, self.server_id, self.subject):
-            if volume.status == "in-use":
-                waiting.volume_is(self.ctx, self.subject, "available")
-            self.ctx.cloud.compute.attach_volume(self.server_id, recorded)
-        waiting.volume_is(self.ctx, self.subject, "in-use")
-        set_delete_flag(self.ctx, self.server_id, self.subject, recorded.delete_on_termination)
 
 
 class RestoreDeleteFlag(Step):

@@ -107,13 +107,13 @@ def gone(ctx: Context, server_id: str, deadline_s: float | None = None) -> None:
     )
 
 
-def without_addresses(ctx: Context, server_id: str) -> Server:
-    """Wait until Nova's network cache of a server is empty."""
+def with_addresses(ctx: Context, server_id: str, wanted: tuple[str, ...]) -> Server:
+    """Wait until Nova's network cache of a server holds the given addresses."""
     return wait.until(
         ctx.cloud.clock,
-        f"Nova to forget the ports of server {server_id}",
+        f"Nova to know {', '.join(wanted)} as addresses of server {server_id}",
         lambda: ctx.cloud.compute.server(server_id),
-        lambda server: not server.addresses,
+        lambda server: set(wanted) <= set(server.addresses),
         deadline_s=ctx.settings.port_s,
     )
 
@@ -127,11 +127,14 @@ def volume_is(ctx: Context, volume_id: str, status: str) -> Volume:
         lambda volume: (
             volume.status == status and (status != "available" or not volume.attachments)
         ),
-        lambda volume: (
-            f"volume {volume_id} is {volume.status}" if volume.status.startswith("error") else None
-        ),
+        went_wrong,
         deadline_s=ctx.settings.volume_s,
     )
+
+
+def went_wrong(volume: Volume) -> str | None:
+    """Say that a volume is in an error status, or None."""
+    return f"volume {volume.id} is {volume.status}" if volume.status.startswith("error") else None
 
 
 def image_active(ctx: Context, image_id: str) -> Image:

@@ -12,11 +12,33 @@ from upgrade_flows.cloud.clients.http import document, pages, segment
 from upgrade_flows.cloud.clients.session import Connection, user_agent
 from upgrade_flows.model.inventory import Image
 
-_NOT_PROPERTIES = set(
-    "id name status size owner visibility min_disk disk_format stores self file "
-    "schema locations direct_url tags created_at updated_at checksum virtual_size "
-    "container_format protected min_ram os_hidden os_hash_algo os_hash_value".split()
-)
+_NOT_PROPERTIES = {
+    "id",
+    "name",
+    "status",
+    "size",
+    "owner",
+    "visibility",
+    "min_disk",
+    "disk_format",
+    "stores",
+    "self",
+    "file",
+    "schema",
+    "locations",
+    "direct_url",
+    "tags",
+    "created_at",
+    "updated_at",
+    "checksum",
+    "virtual_size",
+    "container_format",
+    "protected",
+    "min_ram",
+    "os_hidden",
+    "os_hash_algo",
+    "os_hash_value",
+}
 
 
 @translated("images")

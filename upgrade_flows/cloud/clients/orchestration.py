@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
+from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ksa
 
+from upgrade_flows import errors
 from upgrade_flows.cloud.clients.errors import translated
 from upgrade_flows.cloud.clients.http import concurrently, document, joined, pages, segment
 from upgrade_flows.cloud.clients.session import Connection
@@ -22,53 +25,44 @@ class Orchestration:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def managed_servers(self) -> dict[str, str]:
+    def managed_servers(self, project_ids: Collection[str]) -> dict[str, str]:
         """Return who manages a server, by server id.
 
-        Two calls, and one for each root stack.
+        A call for each project and one for each root stack.  Heat shows an administrator the
+        stacks of other projects only where its policy was changed, so each project is asked
+        with a token of its own; projects that do not let us in are left out, with a warning.
         """
         managed: dict[str, str] = {}
         if self._connection.has("orchestration"):
-            managed.update(self._heat())
+            for found in concurrently(self._of_project, sorted(project_ids)):
+                managed.update(found)
         if self._connection.has("load-balancer"):
             managed.update(self._octavia())
         return managed
 
-    def _heat(self) -> dict[str, str]:
-        stacks = self._stacks()
-        managed: dict[str, str] = {}
-        for stack, servers in zip(stacks, concurrently(self._servers, stacks), strict=True):
-            manager = _manager(stack)
-            managed.update({server: manager for server in servers})
-        return managed
-
-    def _stacks(self) -> list[dict[str, Any]]:
-        heat = self._connection.adapter("orchestration")
+    def _of_project(self, project_id: str) -> dict[str, str]:
         try:
-            return pages(heat, "/stacks", "stacks", links="links", global_tenant="true")
-        except ksa.Forbidden:
-            LOG.warning("Heat does not show us other projects' stacks: only our own are known")
-            return pages(heat, "/stacks", "stacks", links="links")
+            heat = self._connection.adapter(
+                "orchestration", session=self._connection.for_project(project_id)
+            )
+            stacks = pages(heat, "/stacks", "stacks", links="links")
+            return {
+                server_id: _manager(stack)
+                for stack in stacks
+                for server_id in self._servers(heat, stack)
+            }
+        except (ksa.Forbidden, ksa.NotFound, ksa.Unauthorized, errors.Forbidden) as exc:
+            LOG.warning("Heat does not show the stacks of project %s: %s", project_id, exc)
+            return {}
 
-    def _servers(self, stack: dict[str, Any]) -> list[str]:
+    def _servers(self, heat: adapter.Adapter, stack: dict[str, Any]) -> list[str]:
         """Return the ids of the servers of a stack and the stacks nested in it."""
-        project = str(stack.get("project") or "")
         path = joined(
             f"/stacks/{segment(stack['stack_name'])}/{segment(stack['id'])}/resources",
             nested_depth=_DEPTH,
             type="OS::Nova::Server",
         )
-        heat = self._connection.adapter("orchestration")
-        try:
-            own = self._connection.session.get_project_id()
-            if project and own and project != own:
-                there = str(heat.get_endpoint()).replace(own, project)
-                heat = self._connection.adapter("orchestration", endpoint_override=there)
-            found = document(heat, path)["resources"]
-        except (ksa.Forbidden, ksa.NotFound) as exc:
-            LOG.warning("Heat does not show the servers of stack %s: %s", stack["id"], exc)
-            return []
-        ids = (item.get("physical_resource_id") for item in found)
+        ids = (item.get("physical_resource_id") for item in document(heat, path)["resources"])
         return [str(server_id) for server_id in ids if server_id]
 
     def _octavia(self) -> dict[str, str]:

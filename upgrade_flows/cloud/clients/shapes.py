@@ -83,7 +83,7 @@ def attachments(of: Server, data: list[dict[str, Any]]) -> tuple[AttachedVolume,
         if of.image_id:
             return False
         device = item.get("device") or ""
-        return alone or bool(device) and device == of.root_device_name
+        return alone or (bool(device) and device == of.root_device_name)
 
     return tuple(
         AttachedVolume(
@@ -250,5 +250,5 @@ def _block_devices(new: NewServer) -> list[dict[str, Any]]:
 def _epoch(text: str) -> float:
     moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.timezone.utc)
+        moment = moment.replace(tzinfo=datetime.UTC)
     return moment.timestamp()

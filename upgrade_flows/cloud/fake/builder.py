@@ -286,6 +286,7 @@ class Builder:
         )
         binding.bind(self.world, port_id, server.host)
         instance.nics.append(Nic(port_id, preserve_on_delete=preexisting))
+        self.world.vifs[port_id] = server.id
 
     def _attach(self, instance: Instance, number: int, boot_volume: bool, delete: bool) -> None:
         server, root = instance.server, boot_volume and number == 0

@@ -14,6 +14,10 @@ from upgrade_flows.cloud.fake.records import Instance, Nic, Operation
 from upgrade_flows.cloud.fake.world import World, resources
 from upgrade_flows.model.inventory import AttachedVolume, Flavor, Server, VolumeAttachment
 
+#: what becomes of a server on a port of which another existing server has a record: the table
+#: ``virtual_interfaces`` allows one record of a port (``uniq_virtual_interfaces0address0deleted``)
+NO_NETWORK = "Build of instance aborted: Failed to allocate the network(s), not rescheduling."
+
 
 class Creating(Base):
     """``POST /servers``."""
@@ -205,6 +209,11 @@ def _created(world: World, operation: Operation) -> str:
     if not instance.server.host:
         world.set_server(server_id, **states("ERROR"), fault=scheduler.NO_VALID_HOST)
         return scheduler.NO_VALID_HOST
+    if any(world.vifs.get(nic.port_id, server_id) != server_id for nic in instance.nics):
+        _clean_up(world, server_id, "ERROR", NO_NETWORK)
+        return NO_NETWORK
+    for nic in instance.nics:
+        world.vifs[nic.port_id] = server_id
     for held in instance.volumes:
         volume = world.volume(held.volume_id)
         world.volumes[volume.id] = dataclasses.replace(volume, status="in-use")
@@ -213,24 +222,26 @@ def _created(world: World, operation: Operation) -> str:
 
 
 def _create_broken(world: World, operation: Operation) -> None:
+    _clean_up(world, operation.subject, operation.broken, "Build of instance aborted")
+
+
+def _clean_up(world: World, server_id: str, status: str, fault: str) -> None:
     """Clean up as nova-compute does after a failed build.
 
     The ports are released; the volumes are detached, and deleted if they were to go with the
     server.  Host and allocation stay until the server is deleted.
     """
-    instance = world.instance(operation.subject)
+    instance = world.instance(server_id)
     for nic in instance.nics:
         if nic.port_id in world.ports:
             binding.release(world, nic.port_id)
     instance.nics = []
     for held in instance.volumes:
-        detach(world, operation.subject, held.volume_id)
+        detach(world, server_id, held.volume_id)
         if held.delete_on_termination:
             world.volumes.pop(held.volume_id, None)
     instance.volumes = []
-    world.set_server(
-        operation.subject, **states(operation.broken), fault="Build of instance aborted"
-    )
+    world.set_server(server_id, **states(status), fault=fault)
 
 
 BREAK["compute.create"] = _create_broken

@@ -113,6 +113,9 @@ class Devices(Base):
             raise errors.Conflict(f"Port {port_id} is still in use.")
         if port.project_id != instance.server.project_id:
             raise errors.Conflict(f"Port {port_id} not usable for instance {server_id}.")
+        if port_id in world.vifs:
+            raise errors.Conflict(f"Failed to attach port {port_id}: Nova has a record of it")
+        world.vifs[port_id] = server_id
         record(world, server_id, "attach_interface", finished=True)
         instance.nics = [nic for nic in instance.nics if nic.port_id != port_id]
         instance.nics.append(Nic(port_id, preserve_on_delete=True))

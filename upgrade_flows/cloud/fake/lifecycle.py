@@ -15,7 +15,7 @@ from upgrade_flows.cloud.fake.operations import (
     refresh_nics,
     states,
 )
-from upgrade_flows.cloud.fake.records import Operation
+from upgrade_flows.cloud.fake.records import Nic, Operation
 from upgrade_flows.cloud.fake.world import World
 
 
@@ -68,11 +68,14 @@ class Lifecycle(Base):
         self._world.set_server(server_id, locked=False, locked_reason=None)
 
     def refresh_port(self, server_id: str, port_id: str) -> None:
-        """Let one port drop out of the network info cache, if another device holds it."""
+        """Bring the network info cache into line with who holds the port now."""
         instance = self._world.instance(server_id)
         port = self._world.ports.get(port_id)
+        known = any(nic.port_id == port_id for nic in instance.nics)
         if port is None or port.device_id != server_id:
             instance.nics = [nic for nic in instance.nics if nic.port_id != port_id]
+        elif not known:
+            instance.nics.append(Nic(port_id))
 
     def set_tags(self, server_id: str, tags: tuple[str, ...]) -> None:
         """Replace the tags of a server.

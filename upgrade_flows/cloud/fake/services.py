@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from upgrade_flows import errors
 from upgrade_flows.cloud.fake import binding
@@ -123,6 +124,10 @@ class Placement(Base):
 class Orchestration(Base):
     """Heat and its like."""
 
-    def managed_servers(self) -> dict[str, str]:
-        """Return who manages a server, by server id."""
-        return dict(self._world.managed)
+    def managed_servers(self, project_ids: Collection[str]) -> dict[str, str]:
+        """Return who manages a server, by server id, in these projects."""
+        return {
+            server_id: manager
+            for server_id, manager in self._world.managed.items()
+            if self._world.instances[server_id].server.project_id in project_ids
+        }

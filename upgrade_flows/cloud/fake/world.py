@@ -83,6 +83,8 @@ class World:
     operations: list[tuple[float, int, Operation]] = field(default_factory=list)
     servers_on: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     ports_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    #: Nova's table of virtual interfaces: which existing server has a record of a port
+    vifs: dict[str, str] = field(default_factory=dict)
     fips_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
     def new_id(self, kind: str) -> str:
@@ -151,6 +153,7 @@ class World:
     def drop_instance(self, server_id: str) -> None:
         """Forget an instance, its allocations and its place in a server group."""
         server = self.instances.pop(server_id).server
+        self.vifs = {port: holder for port, holder in self.vifs.items() if holder != server_id}
         self.servers_on[server.host].pop(server_id, None)
         self._charge(server.project_id, server.flavor, -1)
         self.free(server_id)

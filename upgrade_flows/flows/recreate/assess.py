@@ -136,9 +136,6 @@ def _action(case: Case, strategy: rules.Strategy, because: tuple[str, ...]) -> A
     if strategy.name == "cold-migrate":
         target = str(rules.target_host(case)[0])
         case.budget.take(target, case.resources)
-    if strategy.name == "snapshot":
-        case.budget.take(server.host, case.resources)
-        case.budget.instances[server.project_id] += 1
     digests = seen(server, (p.port for p in case.ports), {p.port.id: p.wanted for p in case.ports})
     return Action(
         capability="recreate",

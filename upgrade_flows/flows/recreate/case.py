@@ -28,7 +28,6 @@ class Budget:
     taken: dict[str, dict[str, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
     )
-    instances: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def fits(self, host: str, resources: dict[str, int]) -> bool:
         """Whether a host has room for ``resources`` beside what is used and taken."""
@@ -40,25 +39,6 @@ class Budget:
         """Take room at a host."""
         for kind, amount in resources.items():
             self.taken[host][kind] += amount
-
-    def quota_refusal(self, server: Server) -> str | None:
-        """Return why the project may not have one more instance of that flavor, or None."""
-        quota = self.inventory.quotas.get(server.project_id)
-        if quota is None:
-            return None
-        already = self.instances[server.project_id]
-        wanted = {
-            "instances": 1 + already,
-            "cores": server.flavor.vcpus * (1 + already),
-            "ram": server.flavor.memory_mb * (1 + already),
-        }
-        short = [name for name, amount in wanted.items() if not quota.room(name, amount)]
-        if not short:
-            return None
-        return (
-            f"project {server.project_id} has no quota ({', '.join(short)}) for a second"
-            " instance beside the original"
-        )
 
 
 @dataclass(frozen=True)

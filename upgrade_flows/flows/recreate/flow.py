@@ -29,16 +29,10 @@ def change(ctx: Context, action: Action) -> flow.Flow:
 
 def settle(ctx: Context, action: Action, outcome: dict[str, Any]) -> flow.Flow | None:
     """Build the flow that gives up the way back, or None where there is nothing to give up."""
-    subject, details = action.subject, action.details
-    name = f"settle-{action.strategy}:{subject}"
-    stages: list[Any] = []
-    if action.strategy == "cold-migrate":
-        stages.append(servers.ConfirmMigration(ctx, subject))
-    if action.strategy == "snapshot":
-        stages.append(servers.DeleteParked(ctx, subject, outcome["server_id"]))
-    if action.strategy in ("recreate", "snapshot") and details["key_name"]:
-        stages.append(tasks.DeleteKeypair(ctx, subject, details["key_name"]))
-    return sequence.of(name, *stages) if stages else None
+    if action.strategy != "cold-migrate":
+        return None
+    subject = action.subject
+    return sequence.of(f"settle:{subject}", servers.ConfirmMigration(ctx, subject))
 
 
 def rebind(ctx: Context, action: Action) -> flow.Flow:
@@ -119,74 +113,44 @@ def shelve(ctx: Context, action: Action) -> flow.Flow:
 
 
 def recreate(ctx: Context, action: Action) -> flow.Flow:
-    """Delete a volume-backed instance and create it again from the same volumes and ports.
+    """Delete an instance and create it again, on the same host, from its own disk and ports.
 
     ::
 
-        record ── lock ── key ── stop ─┬─ keep volume ─┬─ release ports ── delete original
-                                       └─ keep volume ─┘                         │
-        compare ── drop tag ── delete flags ── await ports ── power ── create replacement
+        record ── lock ── stop ── carry root disk ─┬─ keep volume ─┬─ release ports
+                                                   └─ keep volume ─┘       │
+        compare ── drop tag ── delete flags ── await ports ── power ── create ── delete original
 
-    Nova does not detach a root volume, so the original cannot be parked: undoing this rebuilds
-    it from its record, with the same volumes and ports and a new UUID.
+    How the root disk is carried is the storage plugin's business: a volume is used as it is
+    (strategy ``recreate``), a local disk by way of a verified snapshot (``snapshot``).
+
+    The original cannot be parked beside its replacement.  Nova detaches no root volume, and
+    allows one record of a port among all existing instances (``virtual_interfaces``), so a port
+    can be adopted only when its first holder is gone.  Undoing this rebuilds the original from
+    its record, with the same disks, volumes and ports and a new UUID, which is reported.
     """
     subject, details = action.subject, action.details
     where = (details["host"], details["flavor_id"])
     return sequence.of(
-        f"recreate:{subject}",
+        f"{action.strategy}:{subject}",
         identity.RecordIdentity(ctx, subject, ctx.plugins.mode_of),
         servers.LockServer(ctx, subject),
-        tasks.ImportKeypair(ctx, subject),
         servers.StopServer(ctx, subject),
+        ctx.plugins.storage[details["storage"]].carry(ctx, subject),
         [volumes.KeepVolume(ctx, volume, subject) for volume in details["volumes"]],
         *_release_ports(ctx, action),
-        ctx.plugins.storage[details["storage"]].carry(ctx, subject),
         tasks.DeleteOriginal(ctx, subject, *where),
-        *_replace(ctx, action),
-    )
-
-
-def snapshot(ctx: Context, action: Action) -> flow.Flow:
-    """Replace an image-backed instance by one booted from its snapshot; park the original.
-
-    ::
-
-        record ── lock ── key ── rename ── stop ── snapshot ─┬─ detach volume ─┬─ release ports
-                                                             └─ detach volume ─┘       │
-        compare ── drop tag ── delete flags ── await ports ── power ── create replacement
-
-    The original is stopped and nothing more: undoing this gives it its ports and volumes back
-    and starts it.  ``settle`` deletes it.
-    """
-    subject, details = action.subject, action.details
-    return sequence.of(
-        f"snapshot:{subject}",
-        identity.RecordIdentity(ctx, subject, ctx.plugins.mode_of),
-        servers.LockServer(ctx, subject),
-        tasks.ImportKeypair(ctx, subject),
-        servers.RenameServer(ctx, subject),
-        servers.StopServer(ctx, subject),
-        ctx.plugins.storage[details["storage"]].carry(ctx, subject),
-        [volumes.DetachVolume(ctx, volume, subject) for volume in details["volumes"]],
-        *_release_ports(ctx, action),
-        *_replace(ctx, action),
-    )
-
-
-def _replace(ctx: Context, action: Action) -> list[Any]:
-    subject, details = action.subject, action.details
-    return [
-        tasks.CreateReplacement(ctx, subject, details["host"], details["flavor_id"]),
+        tasks.CreateReplacement(ctx, subject, *where),
         tasks.RestorePower(ctx, subject),
         _await_ports(ctx, action),
         [volumes.RestoreDeleteFlag(ctx, volume) for volume in details["volumes"]],
         tasks.DropTag(ctx, subject),
         _compare(ctx, action),
-    ]
+    )
 
 
 def _release_ports(ctx: Context, action: Action) -> list[Any]:
-    """Release ports one after the other, the last NIC first: undoing attaches them in order."""
+    """Release ports one after the other, the last NIC first: undoing returns them in order."""
     return [
         ports.ReleasePort(ctx, port["id"], action.subject)
         for port in reversed(action.details["ports"])
@@ -209,5 +173,5 @@ BUILDERS: dict[str, Callable[[Context, Action], flow.Flow]] = {
     "cold-migrate": cold_migrate,
     "shelve": shelve,
     "recreate": recreate,
-    "snapshot": snapshot,
+    "snapshot": recreate,
 }

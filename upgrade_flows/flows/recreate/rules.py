@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from upgrade_flows.flows.recreate.case import Case
+from upgrade_flows.model.inventory import Room
 from upgrade_flows.model.plan import Prediction
 from upgrade_flows.plugins.storage.image_backed import lost_disks
 from upgrade_flows.plugins.vif import port_case
@@ -211,26 +212,39 @@ def image_still_exists(case: Case) -> str | None:
     return None
 
 
-def has_no_anti_affinity(case: Case) -> str | None:
+def fits_its_group(case: Case) -> str | None:
     if case.group is None or case.group.policy != "anti-affinity":
         return None
-    return (
-        f"its server group {case.group.name} (anti-affinity) allows no second instance beside"
-        " the original"
-    )
-
-
-def has_room_beside_it(case: Case) -> str | None:
-    if case.budget.fits(case.server.host, case.resources):
+    others = {s.id for s in case.inventory.servers_on(case.server.host)} - {case.server.id}
+    if not others & set(case.group.members):
         return None
     return (
-        f"its host {case.server.host} has not enough room in Placement for a second instance"
-        " beside the original"
+        f"another member of its anti-affinity group {case.group.name} is on {case.server.host}"
+        " too: Nova would not let it come back there"
     )
 
 
-def has_quota_beside_it(case: Case) -> str | None:
-    return case.budget.quota_refusal(case.server)
+def fits_its_host(case: Case) -> str | None:
+    overfull = case.inventory.rooms.get(case.server.host, Room()).overfull
+    if not overfull:
+        return None
+    return (
+        f"its host {case.server.host} has not enough room in Placement for it to come back:"
+        f" more {', '.join(overfull)} is used than there is"
+    )
+
+
+def fits_its_quota(case: Case) -> str | None:
+    quota = case.inventory.quotas.get(case.server.project_id)
+    if quota is None:
+        return None
+    over = [name for name in ("instances", "cores", "ram") if not quota.room(name, 0)]
+    if not over:
+        return None
+    return (
+        f"project {case.server.project_id} is over its quota ({', '.join(over)}): Nova would not"
+        " let it come back"
+    )
 
 
 def we_are_let_into_its_project(case: Case) -> str | None:
@@ -267,6 +281,9 @@ _REPLACED = (
     image_still_exists,
     has_what_it_was_made_from,
     we_are_let_into_its_project,
+    fits_its_group,
+    fits_its_host,
+    fits_its_quota,
 )
 
 STRATEGIES: tuple[Strategy, ...] = (
@@ -300,8 +317,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     ),
     Strategy(
         "snapshot",
-        (is_image_backed, *_REPLACED, has_no_anti_affinity, has_room_beside_it,
-         has_quota_beside_it),
+        (is_image_backed, *_REPLACED),
         ("id", "user_id", "image_id", "vif_modes"),
         lambda case: _seconds(
             10.0 + case.plugins.storage[case.storage or ""].seconds(case.server, case.volumes), 4.0

@@ -8,74 +8,19 @@ from upgrade_flows import errors
 from upgrade_flows.cloud.api import NewServer
 from upgrade_flows.model import codec
 from upgrade_flows.model.inventory import AttachedVolume, Server
-from upgrade_flows.steps import ports, servers, waiting
+from upgrade_flows.steps import keys, ports, servers, waiting
 from upgrade_flows.steps.base import Context, Step, residue, undo
 
 
-class ImportKeypair(Step):
-    """Import the owner's public key under our own user, so that Nova finds its name.
-
-    Nova looks a key up by the user who creates the server.  A key of that name that we had
-    already must be the same one, and is left alone.  Reverted by deleting what we imported,
-    which bears this step's tag as its comment.
-    """
-
-    def execute(self, before: dict[str, Any]) -> None:
-        identity = before["identity"]
-        compute = self.ctx.cloud.compute
-        name, owner, own = identity["key_name"], identity["user_id"], compute.own_user_id()
-        if not name or owner == own:
-            return
-        public = compute.public_key(owner, name)
-        if name in compute.keypairs(own):
-            if _key(compute.public_key(own, name)) != _key(public):
-                raise errors.StepFailed(
-                    f"our user has another key called {name}: rename or delete it first"
-                )
-            return
-        compute.import_keypair(name, f"{_key(public)} {self.short_tag}")
-
-    def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
-        name = before["identity"]["key_name"]
-        return undo(self, self._delete, name) if name else None
-
-    def _delete(self, name: str) -> None:
-        compute = self.ctx.cloud.compute
-        own = compute.own_user_id()
-        ours = name in compute.keypairs(own) and self.short_tag in compute.public_key(own, name)
-        if ours:
-            compute.delete_keypair(name)
-
-
-class DeleteKeypair(Step):
-    """Delete the key that was imported for the re-creation.
-
-    Part of ``settle``, which is only retried.
-    """
-
-    def __init__(self, ctx: Context, subject: str, name: str) -> None:
-        super().__init__(ctx, subject)
-        self.key_name = name
-
-    def execute(self) -> None:
-        compute = self.ctx.cloud.compute
-        own = compute.own_user_id()
-        if self.key_name not in compute.keypairs(own):
-            return
-        mark = ImportKeypair(self.ctx, self.subject).short_tag
-        if mark in compute.public_key(own, self.key_name):
-            compute.delete_keypair(self.key_name)
-
-
 class DeleteOriginal(Step):
-    """Delete a stopped server whose root volume its replacement boots from.
+    """Delete a stopped server whose disk, volumes and ports its replacement takes over.
 
-    Nova does not detach a root volume, so the original cannot be parked.  Refuses unless every
-    port is released and every volume is kept.  Done when the server is gone and its volumes
-    are free.
+    Refuses unless every port is released, every volume kept and, for a local root disk, its
+    snapshot active.  Done when the server is gone and its volumes are free.
 
-    Reverted by rebuilding the server from its record: the same volumes, ports and properties,
-    but a new UUID, which is reported.
+    Reverted by rebuilding the server from its record: the same disk, volumes, ports and
+    properties, but a new UUID, which is reported.  A second attempt finds what the first one
+    rebuilt by this step's tag and, once that is off, as the server that holds the ports.
     """
 
     def __init__(self, ctx: Context, subject: str, host: str, flavor_id: str) -> None:
@@ -83,62 +28,108 @@ class DeleteOriginal(Step):
         self.host = host
         self.flavor_id = flavor_id
 
-    def execute(self, before: dict[str, Any]) -> None:
-        compute = self.ctx.cloud.compute
-        try:
-            server = waiting.quiet(self.ctx, self.subject)
-        except errors.NotFound:
-            server = None
-        if server is not None and server.status not in ("DELETED", "SOFT_DELETED"):
-            self._check_nothing_is_lost()
-            compute.delete(self.subject)
+    def execute(self, before: dict[str, Any], boot_source: dict[str, Any]) -> None:
+        if self._exists():
+            self._check_nothing_is_lost(boot_source)
+            self.ctx.cloud.compute.delete(self.subject)
             waiting.gone(self.ctx, self.subject)
         for volume in before["identity"]["volumes"]:
             waiting.volume_is(self.ctx, volume["volume_id"], "available")
 
-    def _check_nothing_is_lost(self) -> None:
-        held = [port.id for port in self.ctx.cloud.network.ports(device_id=self.subject)]
+    def revert(
+        self, before: dict[str, Any], boot_source: dict[str, Any], **_: object
+    ) -> dict[str, Any] | None:
+        try:
+            if self._exists():
+                return None
+            rebuilt = self._rebuild(before, boot_source)
+        except errors.UpgradeFlowsError as exc:
+            return residue(self, self.ctx.cloud.compute.create, (self.subject,), exc)
+        why = errors.StepFailed(
+            f"the server was rebuilt as {rebuilt}, with all that belongs to it; its UUID and"
+            " the user that Nova names as its creator could not be kept"
+            + (
+                f", and its image is the snapshot {boot_source['image']}"
+                if "image" in boot_source
+                else ""
+            )
+        )
+        left = [residue(self, self._rebuild, (), why), ports.in_another_mode(self, before)]
+        return {"residue": [item["residue"] for item in left if item], "rebuilt": rebuilt}
+
+    def _exists(self) -> bool:
+        """Whether the original is there, waiting for a deletion that is under way."""
+        try:
+            server = self.ctx.cloud.compute.server(self.subject)
+            if server.task_state == "deleting":
+                waiting.gone(self.ctx, self.subject)
+                return False
+            server = waiting.quiet(self.ctx, self.subject)
+        except errors.NotFound:
+            return False
+        return server.status not in ("DELETED", "SOFT_DELETED")
+
+    def _check_nothing_is_lost(self, boot_source: dict[str, Any]) -> None:
+        cloud = self.ctx.cloud
+        held = [f"port {port.id}" for port in cloud.network.ports(device_id=self.subject)]
         doomed = [
-            volume.volume_id
-            for volume in self.ctx.cloud.compute.attachments(self.subject)
+            f"volume {volume.volume_id}"
+            for volume in cloud.compute.attachments(self.subject)
             if volume.delete_on_termination
         ]
+        image = boot_source.get("image")
+        if image and cloud.images.image(image).status != "active":
+            doomed.append(f"the root disk (image {image} is not active)")
         if held or doomed:
             raise errors.StepFailed(
                 f"deleting server {self.subject} would lose {', '.join(held + doomed)}"
             )
 
-    def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
+    def _rebuild(self, before: dict[str, Any], boot_source: dict[str, Any]) -> str:
+        found = self._rebuilt_before(before)
+        if found is not None:
+            return found
         try:
-            rebuilt = self._rebuild(before)
-        except errors.UpgradeFlowsError as exc:
-            return residue(self, self.ctx.cloud.compute.create, (self.subject,), exc)
-        if rebuilt is None:
-            return None
-        why = errors.StepFailed(
-            f"the server was rebuilt as {rebuilt}, with all that belongs to it; its UUID and"
-            " the user that Nova names as its creator could not be kept"
-        )
-        return residue(self, self._rebuild, (), why) | {"rebuilt": rebuilt}
-
-    def _rebuild(self, before: dict[str, Any]) -> str | None:
-        try:
-            server = waiting.quiet(self.ctx, self.subject)
-            if server.status not in ("DELETED", "SOFT_DELETED"):
-                return None
-        except errors.NotFound:
-            pass
+            rebuilt = adopt_or_create(self, before, boot_source, self.flavor_id, self.host)
         except errors.StepFailed:
-            return None
-        source = {"volumes": True}
-        rebuilt = adopt_or_create(self, before, source, self.flavor_id, self.host)
+            # its host will not have it back: better elsewhere than nowhere
+            self._delete_failed()
+            rebuilt = adopt_or_create(self, before, boot_source, self.flavor_id, None)
         servers.restore_power(self.ctx, rebuilt.id, before["identity"]["status"])
         for volume in before["identity"]["volumes"]:
             set_flag = self.ctx.cloud.compute.set_delete_on_termination
             if volume["delete_on_termination"]:
                 set_flag(rebuilt.id, volume["volume_id"], True)
+        # the tag goes last: what bears it is not finished
         self.ctx.cloud.compute.set_tags(rebuilt.id, tuple(before["identity"]["tags"]))
         return rebuilt.id
+
+    def _delete_failed(self) -> None:
+        for server in list(self.ctx.cloud.compute.servers(tag=self.short_tag)):
+            self.ctx.cloud.compute.delete(server.id)
+            waiting.gone(self.ctx, server.id)
+
+    def _rebuilt_before(self, before: dict[str, Any]) -> str | None:
+        """Return the server that an earlier attempt has rebuilt to the end, or None.
+
+        A replacement that could not be deleted holds the ports too, but bears its own tag.
+        """
+        cloud = self.ctx.cloud
+        holders = {cloud.network.port(port_id).device_id for port_id in before["ports"]}
+        for held in before["identity"]["volumes"]:
+            attachments = cloud.volumes.volume(held["volume_id"]).attachments
+            holders |= {attachment.server_id for attachment in attachments}
+        holders.discard("")
+        if len(holders) != 1:
+            return None
+        try:
+            server = cloud.compute.server(holders.pop())
+        except errors.NotFound:
+            return None
+        ours = {self.short_tag, replacement_tag(self.ctx, self.subject)}
+        if ours & set(server.tags) or server.status not in ("ACTIVE", "SHUTOFF"):
+            return None
+        return server.id
 
 
 class CreateReplacement(Step):
@@ -166,10 +157,11 @@ class CreateReplacement(Step):
         return server.id
 
     def revert(self, before: dict[str, Any], result: Any = None, **_: object) -> Any:
+        left = [undo(self, keys.give_back, self, before["identity"]["key_name"])]
         ids = {server.id for server in self.ctx.cloud.compute.servers(tag=self.short_tag)}
         if isinstance(result, str):
             ids.add(result)
-        left = [undo(self, self._delete, server_id, before) for server_id in sorted(ids)]
+        left += [undo(self, self._delete, server_id, before) for server_id in sorted(ids)]
         return next((item for item in left if item), None)
 
     def _delete(self, server_id: str, before: dict[str, Any]) -> None:
@@ -215,31 +207,48 @@ class DropTag(Step):
     def revert(
         self, before: dict[str, Any], replacement_id: str, **_: object
     ) -> dict[str, Any] | None:
-        mark = CreateReplacement(self.ctx, self.subject, "", "").short_tag
-        tags = (*before["identity"]["tags"], mark)
+        tags = (*before["identity"]["tags"], replacement_tag(self.ctx, self.subject))
         return undo(self, self.ctx.cloud.compute.set_tags, replacement_id, tags)
 
 
+def replacement_tag(ctx: Context, subject: str) -> str:
+    """Return the tag that the replacement of a server bears until it is proven."""
+    return CreateReplacement(ctx, subject, "", "").short_tag
+
+
 def adopt_or_create(
-    step: Step, before: dict[str, Any], boot_source: dict[str, Any], flavor_id: str, host: str
+    step: Step,
+    before: dict[str, Any],
+    boot_source: dict[str, Any],
+    flavor_id: str,
+    host: str | None,
 ) -> Server:
     """Find the server that bears the step's tag, or create it; wait until it is ACTIVE.
 
+    :param host: where to; None leaves it to the scheduler.
     :raises StepFailed: it went to ERROR; the message holds Nova's fault.
     """
     compute = step.ctx.cloud.compute
+    identity = before["identity"]
     found = list(compute.servers(tag=step.short_tag))
     if found:
         server_id = found[0].id
+        keys.give_back(step, identity["key_name"])
     else:
         new = new_server(step, before, boot_source, flavor_id, host)
-        server_id = compute.create(new)
-    waiting.reaches(step.ctx, server_id, "ACTIVE", "SHUTOFF", deadline_s=step.ctx.settings.image_s)
-    return compute.server(server_id)
+        with keys.borrowed(step, identity["user_id"], identity["key_name"]):
+            server_id = compute.create(new)
+    return waiting.reaches(
+        step.ctx, server_id, "ACTIVE", "SHUTOFF", deadline_s=step.ctx.settings.image_s
+    )
 
 
 def new_server(
-    step: Step, before: dict[str, Any], boot_source: dict[str, Any], flavor_id: str, host: str
+    step: Step,
+    before: dict[str, Any],
+    boot_source: dict[str, Any],
+    flavor_id: str,
+    host: str | None,
 ) -> NewServer:
     """Work out what to create from a recorded identity.
 
@@ -278,8 +287,3 @@ def new_server(
         disk_config=identity["disk_config"],
         trusted_image_certificates=tuple(identity["trusted_image_certificates"]),
     )
-
-
-def _key(public: str) -> str:
-    """Return the type and the key of a public key's line, without its comment."""
-    return " ".join(public.split()[:2])

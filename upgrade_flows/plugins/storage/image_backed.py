@@ -17,11 +17,8 @@ LOCAL_RATE = 100.0
 class LocalDiskStorage(StoragePlugin):
     """An image-backed root disk that Nova keeps as a file of the host.
 
-    The snapshot is flattened and uploaded; the original stays, stopped, beside its
-    replacement until commit.
+    The snapshot is flattened and uploaded, and the replacement boots from it.
     """
-
-    parks_original = True
 
     def claims(self, server: Server, volumes: tuple[Volume, ...], image: Image | None) -> bool:
         return bool(server.image_id)

@@ -14,11 +14,8 @@ from upgrade_flows.steps.base import Context, Step
 class VolumeStorage(StoragePlugin):
     """A root disk that is a Cinder volume.
 
-    The replacement boots from the original's own volumes.  Nova does not detach a root volume,
-    so the original cannot stay beside it: what rebuilds it exactly is kept instead.
+    The replacement boots from the original's own volumes: nothing is copied.
     """
-
-    parks_original = False
 
     def claims(self, server: Server, volumes: tuple[Volume, ...], image: Image | None) -> bool:
         return server.volume_backed

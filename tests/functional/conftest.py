@@ -1,0 +1,28 @@
+"""What the tests on the lab share: the lab itself, our connection to it, and a clean slate."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import api
+from tests.lab.settings import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lab():
+    """Make sure that the lab is up; a test that cannot run there has failed."""
+    settings = Settings.load()
+    if not settings.clouds_yaml.exists():
+        pytest.fail("the lab is not up; bring it up with: python -m tests.lab up", pytrace=False)
+    api.shared("lab-admin").authorize()
+    return settings
+
+
+@pytest.fixture(scope="session")
+def cloud(lab):
+    """Return our own connection to the lab, through the real client libraries."""
+    from upgrade_flows.cloud import clients
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OS_CLIENT_CONFIG_FILE", str(lab.clouds_yaml))
+        return clients.connect("lab-admin")
