@@ -166,7 +166,9 @@ CHANGES = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_one_request_with_this_body(http, name):
     call, method, url, body = CHANGES[name]
-    http.register_uri(method, url, json={}, status_code=202)
+    port = {"id": "p", "network_id": "n", "mac_address": "fa:16:3e:00:00:01"}
+    answer = {"port": port} if "/ports/" in url else {}
+    http.register_uri(method, url, json=answer, status_code=202)
     call(cloud_on(http))
     sent = [r for r in http.request_history if "auth" not in r.url and r.method != "GET"]
     assert [(r.method, r.url) for r in sent] == [(method, url)]

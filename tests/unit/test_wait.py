@@ -32,8 +32,8 @@ def test_what_is_done_already_is_not_waited_for():
 def test_the_pauses_grow_up_to_their_limit():
     clock = Clock()
     with pytest.raises(errors.TimedOut):
-        wait.until(clock, "it", lambda: 0, bool, deadline_s=8, first_s=1, most_s=2)
-    assert clock.pauses == [1, 1.25, 1.5625, 1.953125, 2]
+        wait.until(clock, "it", lambda: 0, bool, deadline_s=7, first_s=1, most_s=1.4)
+    assert clock.pauses == [1, 1.125, 1.265625, 1.4, 1.4]
 
 
 def test_the_message_of_a_timeout_holds_what_was_waited_for_and_what_was_seen():

@@ -215,8 +215,12 @@ class Network(Protocol):
     def port(self, port_id: str) -> Port:
         """Return one port."""
 
-    def bind(self, port_id: str, host: str) -> None:
-        """Bind a port to a host; Neutron works the VIF type and details out anew."""
+    def bind(self, port_id: str, host: str) -> Port:
+        """Bind an unbound port to a host, and return it as it is then.
+
+        Neutron works the VIF type and details out anew; a port that is bound to that host
+        already stays as it is.
+        """
 
     def unbind(self, port_id: str) -> None:
         """Take a port's binding away."""

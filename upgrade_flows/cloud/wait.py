@@ -36,12 +36,13 @@ def until(
     failed: Callable[[T], str | None] = lambda _: None,
     deadline_s: float = 300.0,
     first_s: float = 0.05,
-    most_s: float = 2.0,
+    most_s: float = 1.0,
 ) -> T:
     """Poll ``fetch`` until its result is ``done`` and return that result.
 
-    The pauses grow from ``first_s`` to ``most_s`` by a quarter each, so that a short wait is
-    noticed at once and a long one is cheap.  ``Unavailable`` is waited through: a service that
+    The pauses grow from ``first_s`` to ``most_s`` by an eighth each, so that a short wait is
+    noticed at once, a long one is cheap, and neither is overslept by much: an instance is often
+    down meanwhile.  ``Unavailable`` is waited through: a service that
     restarts in the middle of a wait has told us nothing about the resource.
 
     :param what: for messages: "server X to stop".
@@ -67,4 +68,4 @@ def until(
         if clock.monotonic() + pause > end:
             raise errors.TimedOut(f"{what}: not within {deadline_s:g} s; last seen: {last}")
         clock.sleep(pause)
-        pause = min(pause * 1.25, most_s)
+        pause = min(pause * 1.125, most_s)

@@ -55,18 +55,17 @@ def _import(step: Step, own: str, name: str, public: str) -> None:
     """Import the key, waiting for another process that has borrowed one of that name."""
 
     def is_there() -> bool:
-        there = _own_key(step, own, name)
-        if not there:
-            with contextlib.suppress(errors.Conflict):
-                step.ctx.cloud.compute.import_keypair(name, f"{public} {step.short_tag}")
-            there = _own_key(step, own, name)
-        return _key(there) == public
+        try:
+            step.ctx.cloud.compute.import_keypair(name, f"{public} {step.short_tag}")
+        except errors.Conflict:
+            return _key(_own_key(step, own, name)) == public
+        return True
 
     try:
         wait.until(step.ctx.cloud.clock, f"our key {name}", is_there, bool, deadline_s=_PATIENCE_S)
-    except errors.TimedOut as exc:
+    except errors.TimedOut:
         raise errors.StepFailed(
-            f"our user has another key called {name}: rename or delete it first ({exc})"
+            f"our user has another key called {name}: rename or delete it first"
         ) from None
 
 

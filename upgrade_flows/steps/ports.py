@@ -32,7 +32,7 @@ class RebindPort(Step):
         self.mode_of = mode_of
 
     def execute(self, before: dict[str, Any]) -> None:
-        mode = self._bind_until(self.wanted)
+        mode = self.mode_of(self._bind_anew())
         if mode != self.wanted:
             raise errors.StepFailed(
                 f"port {self.subject} was bound as {mode} on {self.host}, not as {self.wanted}:"
@@ -40,22 +40,18 @@ class RebindPort(Step):
             )
 
     def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:
-        old = before["identity"]["vif_modes"][self.subject]
         try:
-            self._bind_until(old)
+            port = self.ctx.cloud.network.port(self.subject)
+            if self.mode_of(port) != before["identity"]["vif_modes"][self.subject]:
+                self._bind_anew()
         except errors.UpgradeFlowsError as exc:
             return residue(self, self.ctx.cloud.network.bind, (self.subject, self.host), exc)
         return in_another_mode(self, before, self.subject)
 
-    def _bind_until(self, wanted: str) -> str:
-        network = self.ctx.cloud.network
-        port = network.port(self.subject)
-        if port.binding_host != self.host or self.mode_of(port) != wanted:
-            if port.binding_host:
-                network.unbind(self.subject)
-            network.bind(self.subject, self.host)
-            port = network.port(self.subject)
-        return self.mode_of(port)
+    def _bind_anew(self) -> Port:
+        """Unbind the port, also if an earlier attempt has, and bind it: the server is off."""
+        self.ctx.cloud.network.unbind(self.subject)
+        return self.ctx.cloud.network.bind(self.subject, self.host)
 
 
 class ReleasePort(Step):

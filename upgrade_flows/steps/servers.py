@@ -237,17 +237,22 @@ def unlock_ours(ctx: Context, server_id: str) -> None:
 
 def ensure_started(ctx: Context, server_id: str) -> None:
     """Start a server unless it runs, and wait for it."""
-    server = waiting.quiet(ctx, server_id)
-    if server.status != "ACTIVE":
+    try:
         ctx.cloud.compute.start(server_id)
+    except errors.Conflict:
+        # it runs, or something is under way: an earlier attempt, perhaps
+        if waiting.quiet(ctx, server_id).status != "ACTIVE":
+            ctx.cloud.compute.start(server_id)
     waiting.starts(ctx, server_id)
 
 
 def ensure_stopped(ctx: Context, server_id: str) -> None:
     """Stop a server unless it is off, and wait for it."""
-    server = waiting.quiet(ctx, server_id)
-    if server.status == "ACTIVE":
+    try:
         ctx.cloud.compute.stop(server_id)
+    except errors.Conflict:
+        if waiting.quiet(ctx, server_id).status == "ACTIVE":
+            ctx.cloud.compute.stop(server_id)
     waiting.reaches(ctx, server_id, "SHUTOFF")
 
 

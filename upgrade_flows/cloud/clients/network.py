@@ -33,9 +33,9 @@ class Network:
         """Return one port."""
         return _port(document(self._api, f"/ports/{segment(port_id)}")["port"])
 
-    def bind(self, port_id: str, host: str) -> None:
+    def bind(self, port_id: str, host: str) -> Port:
         """Bind a port to a host; its binding profile is left as it is."""
-        self._update(port_id, {"binding:host_id": host})
+        return _port(self._update(port_id, {"binding:host_id": host}).json()["port"])
 
     def unbind(self, port_id: str) -> None:
         """Take a port's binding away."""
@@ -79,8 +79,8 @@ class Network:
         found = pages(self._api, "/networks", "networks", fields="id")
         return [str(item["id"]) for item in found]
 
-    def _update(self, port_id: str, change: dict[str, Any]) -> None:
-        self._api.put(f"/ports/{segment(port_id)}", json={"port": change})
+    def _update(self, port_id: str, change: dict[str, Any]) -> Any:
+        return self._api.put(f"/ports/{segment(port_id)}", json={"port": change})
 
 
 def _port(data: dict[str, Any]) -> Port:

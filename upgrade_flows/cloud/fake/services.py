@@ -25,9 +25,10 @@ class Network(Base):
         """Return one port."""
         return shown(self._world, self._world.port(port_id))
 
-    def bind(self, port_id: str, host: str) -> None:
+    def bind(self, port_id: str, host: str) -> Port:
         """Bind a port to a host, by what the host's agent reports now."""
         binding.bind(self._world, port_id, host)
+        return self.port(port_id)
 
     def unbind(self, port_id: str) -> None:
         """Take a port's binding away."""

@@ -64,7 +64,8 @@ class DeleteOriginal(Step):
             if server.task_state == "deleting":
                 waiting.gone(self.ctx, self.subject)
                 return False
-            server = waiting.quiet(self.ctx, self.subject)
+            if server.task_state is not None:
+                server = waiting.quiet(self.ctx, self.subject)
         except errors.NotFound:
             return False
         return server.status not in ("DELETED", "SOFT_DELETED")
