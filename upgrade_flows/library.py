@@ -10,8 +10,10 @@ The functions are what the command line does, without its questions and tables::
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.cloud.clients import connect
@@ -76,41 +78,46 @@ def run(
     :raises PlanChanged: the plan was edited, or made for another cloud.
     :raises SubjectBusy: another run has one of the subjects.
     """
-    opened = Journal.open(journal or paths.journal_url())
-    engine = _engine(cloud, opened, observer)
-    run_id = engine.start(made)
-    engine.run(run_id)
-    return build.build(opened, run_id)
+    with _open(journal) as opened:
+        engine = _engine(cloud, opened, observer)
+        run_id = engine.start(made)
+        engine.run(run_id)
+        return build.build(opened, run_id)
 
 
 def resume(cloud: Cloud, run_id: str, journal: str | None = None) -> Report:
     """Go on with a run that was parked, or whose process died."""
-    opened = Journal.open(journal or paths.journal_url())
-    _engine(cloud, opened).resume(run_id)
-    return build.build(opened, run_id)
+    with _open(journal) as opened:
+        _engine(cloud, opened).resume(run_id)
+        return build.build(opened, run_id)
 
 
 def rollback(
     cloud: Cloud, run_id: str, subjects: Sequence[str] | None = None, journal: str | None = None
 ) -> Report:
     """Take back what a run did, all of it or to some subjects."""
-    opened = Journal.open(journal or paths.journal_url())
-    _engine(cloud, opened).rollback(run_id, subjects)
-    return build.build(opened, run_id)
+    with _open(journal) as opened:
+        _engine(cloud, opened).rollback(run_id, subjects)
+        return build.build(opened, run_id)
 
 
 def commit(
     cloud: Cloud, run_id: str, subjects: Sequence[str] | None = None, journal: str | None = None
 ) -> Report:
     """Give up the way back of a run, of all of it or of some subjects."""
-    opened = Journal.open(journal or paths.journal_url())
-    _engine(cloud, opened).commit(run_id, subjects)
-    return build.build(opened, run_id)
+    with _open(journal) as opened:
+        _engine(cloud, opened).commit(run_id, subjects)
+        return build.build(opened, run_id)
 
 
 def report(run_id: str, journal: str | None = None) -> Report:
     """Return what has happened in a run so far."""
-    return build.build(Journal.open(journal or paths.journal_url()), run_id)
+    with _open(journal) as opened:
+        return build.build(opened, run_id)
+
+
+def _open(url: str | None) -> AbstractContextManager[Journal]:
+    return contextlib.closing(Journal.open(url or paths.journal_url()))
 
 
 def _engine(cloud: Cloud, journal: Journal, observer: Observer | None = None) -> Engine:

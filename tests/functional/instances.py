@@ -105,7 +105,9 @@ def _make(cloud: Any, wish: Wish) -> str:
     if wish.floating_ip:
         port = next(iter(cloud.network.ports(device_id=server.id)))
         external = cloud.network.find_network(seed.EXTERNAL)
-        cloud.network.create_ip(floating_network_id=external.id, port_id=port.id)
+        made = cloud.network.create_ip(floating_network_id=external.id, port_id=port.id)
+        address = made.floating_ip_address
+        _until(lambda: address in str(cloud.compute.get_server(server.id).addresses), address)
     if wish.status == "SHUTOFF":
         cloud.compute.stop_server(server.id)
         reaches(cloud, server.id, "SHUTOFF")
@@ -123,6 +125,14 @@ def reaches(cloud: Any, server_id: str, status: str, seconds: float = 180) -> An
             raise AssertionError(f"{server.name} is in ERROR: {server.fault}")
         time.sleep(0.3)
     raise AssertionError(f"{server_id} is {server.status}/{server.task_state}, wanted {status}")
+
+
+def _until(done: Any, what: str, seconds: float = 90) -> None:
+    """Wait until Nova has heard of something; bounded."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"{what}: Nova has not heard of it in {seconds:.0f} s"
+        time.sleep(0.3)
 
 
 def truth(server_id: str) -> dict[str, Any]:

@@ -33,7 +33,6 @@ def test_the_deadlines_are_those_of_the_steps_with_their_defaults():
         "image_s": 3600.0,
         "volume_s": 300.0,
         "port_s": 120.0,
-        "undo_s": 300.0,
     }
     assert set(conf.steps) == {field.name for field in fields(Settings)}
 

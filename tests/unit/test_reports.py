@@ -132,10 +132,6 @@ def test_a_diff_names_what_is_gone_new_and_changed():
         ("Network.bind('p', 'h')", "openstack port set --host h p"),
         ("Network.set_owner('p', '', '')", "openstack port set --device '' --device-owner '' p"),
         (
-            "Compute.attach_volume('a', AttachedVolume(volume_id='v', device='/dev/vdb'))",
-            "openstack server add volume a v",
-        ),
-        (
             "Compute.set_delete_on_termination('a', 'v', True)",
             "openstack server volume update --delete-on-termination a v",
         ),

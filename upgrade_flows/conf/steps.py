@@ -60,18 +60,6 @@ It has to cover the time in which a busy agent works its queue off, otherwise in
 rolled back that would have come up.
 """,
     ),
-    cfg.FloatOpt(
-        "undo_s",
-        default=300.0,
-        min=0,
-        max=86400,
-        help="""
-Seconds for which an undo is tried again when a service does not answer or is busy.
-
-After that the undo is reported as residue, with the command that completes it. With 0 each undo
-is tried once.
-""",
-    ),
 ]
 
 

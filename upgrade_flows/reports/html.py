@@ -57,7 +57,11 @@ def page(report: Report) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        seconds=words.seconds, moment=words.moment, value=words.value, command=residue.command
+        seconds=words.seconds,
+        moment=words.moment,
+        value=words.value,
+        remedy=residue.remedy,
+        standing=residue.standing,
     )
     return (
         environment.get_template("report.html.j2")

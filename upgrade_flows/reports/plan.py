@@ -22,7 +22,7 @@ def parts(plan: Plan) -> Iterator[RenderableType]:
         yield ""
         yield _title(wave)
         yield ""
-        yield _wave(wave)
+        yield _wave(wave, plan.request.target.strategy)
     yield from _findings(plan)
     yield ""
     yield from _totals(plan)
@@ -45,10 +45,11 @@ def _title(wave: Wave) -> str:
     return f"Wave {words.safe(wave.name)}{canary}: {pace}, {gate}"
 
 
-def _wave(wave: Wave) -> RenderableType:
+def _wave(wave: Wave, asked: str) -> RenderableType:
+    best = "nothing is less disruptive" if asked == "auto" else "it was asked for"
     result = tables.table(("Server", "Strategy", "Because", "Downtime"), right=("Downtime",))
     for action in wave.actions:
-        because = "; ".join(action.because) or "nothing is less disruptive"
+        because = "; ".join(action.because) or best
         result.add_row(
             words.safe(action.name or action.subject),
             action.strategy,

@@ -6,7 +6,7 @@ import ast
 import shlex
 from collections.abc import Callable
 
-from upgrade_flows.model.report import Residue
+from upgrade_flows.model.report import Outcome, Residue, State
 
 Arguments = list[str]
 
@@ -22,10 +22,6 @@ COMMANDS: dict[str, Callable[[Arguments], list[str]]] = {
     "unshelve": lambda a: ["server", "unshelve", *_option("--host", a[1:]), a[0]],
     "shelve": lambda a: ["server", "shelve", a[0]],
     "offload": lambda a: ["server", "shelve", "--offload", a[0]],
-    "attach_port": lambda a: ["server", "add", "port", a[0], a[1]],
-    "attach_volume": lambda a: ["server", "add", "volume", a[0], a[1]],
-    "detach_volume": lambda a: ["server", "remove", "volume", a[0], a[1]],
-    "rename": lambda a: ["server", "set", "--name", a[1], a[0]],
     "bind": lambda a: ["port", "set", "--host", a[1], a[0]],
     "unbind": lambda a: ["port", "unset", "--host", a[0]],
     "set_owner": lambda a: ["port", "set", "--device", a[1], "--device-owner", a[2], a[0]],
@@ -41,6 +37,25 @@ COMMANDS: dict[str, Callable[[Arguments], list[str]]] = {
         a[0], a[1],
     ],
 }  # fmt: skip
+
+
+#: states in which what a change made different has been taken back
+TAKEN_BACK = (State.FAILED, State.UNDONE, State.RESIDUE)
+
+
+def standing(outcome: Outcome) -> dict[str, list[str]]:
+    """Return the identity difference of an outcome, as far as it was not taken back."""
+    return {} if outcome.state in TAKEN_BACK else dict(outcome.identity_difference)
+
+
+def remedy(residue: Residue, run_id: str) -> str:
+    """Say what an operator does about a residue."""
+    if not residue.call:
+        return "nothing to remove: it is only to be known"
+    one = command(residue)
+    if one:
+        return f"remove it with: {one}"
+    return f"try to undo it again with: upgrade-flows rollback {run_id}"
 
 
 def command(residue: Residue) -> str:

@@ -116,7 +116,7 @@ def _failures(report: Report) -> Iterator[str]:
 
 def _differences(report: Report) -> Iterator[str]:
     for outcome in report.outcomes:
-        for field, (before, after) in sorted(outcome.identity_difference.items()):
+        for field, (before, after) in sorted(residue.standing(outcome).items()):
             mark = "NOT DECLARED" if field in outcome.undeclared else "as planned"
             said = f"{words.value(before)} -> {words.value(after)}"
             yield f"  {_name(outcome)}: {words.safe(field)}: {said} ({mark})"
@@ -126,5 +126,4 @@ def _left(report: Report) -> Iterator[str]:
     for outcome in report.outcomes:
         for item in outcome.residue:
             yield f"  {_name(outcome)}: {words.safe(item.step)}: {words.safe(item.why)}"
-            done = residue.command(item)
-            yield f"    remove it with: {done or words.safe(item.call)}"
+            yield f"    {residue.remedy(item, report.run_id)}"

@@ -19,13 +19,12 @@ from upgrade_flows.steps.vault import Vault
 
 @dataclass(frozen=True)
 class Settings:
-    """Deadlines of the steps, in seconds, and the grace that an undo gives a stubborn service."""
+    """Deadlines of the steps, in seconds."""
 
     server_s: float = 300.0
     image_s: float = 3600.0
     volume_s: float = 300.0
     port_s: float = 120.0
-    undo_s: float = 300.0
 
 
 class Plugins(Protocol):
@@ -97,6 +96,11 @@ def undo(step: Step, call: Callable[..., object], *args: Any) -> dict[str, Any] 
     except errors.UpgradeFlowsError as exc:
         return residue(step, call, args, exc)
     return None
+
+
+def note(step: Step, said: str) -> dict[str, Any]:
+    """Describe what an undo could not keep, where there is nothing left to remove."""
+    return {"residue": codec.to_plain(Residue(step=step.name, call="", why=said))}
 
 
 def residue(

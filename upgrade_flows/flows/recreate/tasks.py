@@ -9,7 +9,7 @@ from upgrade_flows.cloud.api import NewServer
 from upgrade_flows.model import codec
 from upgrade_flows.model.inventory import AttachedVolume, Server
 from upgrade_flows.steps import keys, ports, servers, waiting
-from upgrade_flows.steps.base import Context, Step, residue, undo
+from upgrade_flows.steps.base import Context, Step, note, residue, undo
 
 
 class DeleteOriginal(Step):
@@ -45,16 +45,13 @@ class DeleteOriginal(Step):
             rebuilt = self._rebuild(before, boot_source)
         except errors.UpgradeFlowsError as exc:
             return residue(self, self.ctx.cloud.compute.create, (self.subject,), exc)
-        why = errors.StepFailed(
-            f"the server was rebuilt as {rebuilt}, with all that belongs to it; its UUID and"
-            " the user that Nova names as its creator could not be kept"
-            + (
-                f", and its image is the snapshot {boot_source['image']}"
-                if "image" in boot_source
-                else ""
-            )
+        snapshot = boot_source.get("image")
+        said = (
+            f"the server was rebuilt as {rebuilt}, with all that belongs to it; its UUID and the"
+            " user that Nova names as its creator could not be kept"
+            + (f", and its image is the snapshot {snapshot}" if snapshot else "")
         )
-        left = [residue(self, self._rebuild, (), why), ports.in_another_mode(self, before)]
+        left = [note(self, said), ports.in_another_mode(self, before)]
         return {"residue": [item["residue"] for item in left if item], "rebuilt": rebuilt}
 
     def _exists(self) -> bool:
