@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab import api
+from tests.lab import api, reset
 from tests.lab.settings import Settings
 
 
 @pytest.fixture(scope="session", autouse=True)
 def lab():
-    """Make sure that the lab is up; a test that cannot run there has failed."""
+    """Make sure that the lab is up, and empty; a test that cannot run there has failed."""
     settings = Settings.load()
     if not settings.clouds_yaml.exists():
         pytest.fail("the lab is not up; bring it up with: python -m tests.lab up", pytrace=False)
     api.shared("lab-admin").authorize()
+    reset.reset()
     return settings
 
 

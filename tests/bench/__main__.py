@@ -1,0 +1,58 @@
+"""The command line of the benchmarks: python -m tests.bench."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import signal
+import sys
+from types import FrameType
+
+from tests.bench import BENCHMARKS
+from tests.bench.errors import BenchError
+from tests.lab.errors import LabError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one benchmark, or list them."""
+    options = parser().parse_args(arguments)
+    if options.name is None:
+        for name, text in BENCHMARKS.items():
+            print(f"{name:12} {text}")
+        return 0
+    signal.signal(signal.SIGTERM, _interrupt)
+    benchmark = importlib.import_module(f"tests.bench.{options.name}")
+    try:
+        found, failures = benchmark.run(options)
+    except (BenchError, LabError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps(found))
+    return 1 if failures else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description="What we do against what an operator does by hand; without NAME, a list."
+        " The last line of the output is one JSON object.",
+    )
+    result.add_argument("name", nargs="?", choices=BENCHMARKS, metavar="NAME")
+    result.add_argument("--rounds", type=int, default=3, help="how often (default: %(default)s)")
+    result.add_argument("--steps", action="store_true", help="show where the time goes")
+    result.add_argument(
+        "--only", choices=("fake", "guest"), help="these hosts only; the rest of the JSON is null"
+    )
+    return result
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

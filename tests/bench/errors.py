@@ -1,0 +1,5 @@
+"""What goes wrong in a benchmark."""
+
+
+class BenchError(Exception):
+    """The benchmark cannot measure; says why."""
