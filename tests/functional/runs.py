@@ -27,14 +27,14 @@ class Runs:
         self.url = f"sqlite:///{folder}/journal.db"
         self.journal = Journal.open(self.url)
 
-    def plan(self, strategies: Mapping[str, str], away: str) -> Plan:
+    def plan(self, strategies: Mapping[str, str], away: str, **options: str) -> Plan:
         """Return one plan in which each server id has the strategy that it maps to."""
         plans = []
         for strategy in sorted(set(strategies.values())):
             ids = tuple(server for server, name in strategies.items() if name == strategy)
             scope = Scope(servers=ids)
             hosts = (away,) if strategy == "cold-migrate" else ()
-            request = UpgradeRequest("recreate", scope, Target(strategy, hosts))
+            request = UpgradeRequest("recreate", scope, Target(strategy, hosts, options))
             plans.append(make_plan(request, collect(self.cloud, scope), self.plugins))
         assert [finding for plan in plans for finding in plan.findings] == []
         actions = tuple(action for plan in plans for action in plan.actions)

@@ -65,6 +65,12 @@ class Recreate(base.Command):
         parser.add_argument(
             "--canaries", metavar="N", type=int, help="Servers that are changed first (0...)."
         )
+        parser.add_argument(
+            "--probe",
+            metavar="tcp:PORT",
+            help="Ask the guests at this port while they are changed, and report for how long they"
+            " did not answer. Guests that this machine does not reach are not measured.",
+        )
         parser.add_argument("-o", "--output", metavar="FILE", help="File to write the plan to.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -99,6 +105,10 @@ class Recreate(base.Command):
         request = UpgradeRequest.from_plain(plain)
         if parsed.to_host:
             target: Target = dataclasses.replace(request.target, hosts=tuple(parsed.to_host))
+            request = dataclasses.replace(request, target=target)
+        if parsed.probe:
+            options = {**request.target.options, "probe": parsed.probe}
+            target = dataclasses.replace(request.target, options=options)
             request = dataclasses.replace(request, target=target)
         return request
 

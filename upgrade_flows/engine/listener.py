@@ -53,4 +53,4 @@ class StepListener(base.Listener):
 
 def _why(left: Any) -> str:
     items = left if isinstance(left, list) else [left]
-    return "; ".join(f"{item.get('call')}: {item.get('why')}" for item in items)
+    return "; ".join(": ".join(filter(None, (i.get("call"), i.get("why")))) for i in items)

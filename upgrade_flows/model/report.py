@@ -86,7 +86,8 @@ class Outcome:
     """What happened to one subject.
 
     ``identity_difference`` maps a field to ``[before, after]``; ``undeclared`` are those that
-    the plan did not announce.  Times are epoch seconds, downtimes seconds.
+    the plan did not announce.  Times are epoch seconds, downtimes seconds: measured by what Nova
+    says, and probed by what the guest answered.
     """
 
     subject: str
@@ -98,6 +99,7 @@ class Outcome:
     ended: float | None = None
     predicted_downtime_s: float | None = None
     measured_downtime_s: float | None = None
+    probed_downtime_s: float | None = None
     identity_difference: dict[str, Any] = field(default_factory=dict)
     undeclared: tuple[str, ...] = ()
     residue: tuple[Residue, ...] = ()

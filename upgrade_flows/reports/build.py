@@ -92,6 +92,7 @@ def _outcome(action: Action, subject: Subject, steps: tuple[StepRecord, ...]) ->
         ended=subject.ended,
         predicted_downtime_s=action.prediction.downtime_s,
         measured_downtime_s=result.pop("measured_downtime_s", None),
+        probed_downtime_s=result.pop("probed_downtime_s", None),
         identity_difference=difference,
         undeclared=undeclared,
         residue=tuple(subject.residue),

@@ -54,11 +54,10 @@ def text(report: Report, width: int = tables.WIDTH) -> str:
 
 
 def outcomes(report: Report) -> RenderableType:
-    """Return the table of subjects, with predicted and measured downtime."""
-    result = tables.table(
-        ("Server", "Strategy", "State", "Took", "Predicted", "Downtime"),
-        right=("Took", "Predicted", "Downtime"),
-    )
+    """Return the table of subjects, with predicted, measured and probed downtime."""
+    probed = any(outcome.probed_downtime_s is not None for outcome in report.outcomes)
+    numbers = ("Took", "Predicted", "Downtime", *(["Silent"] if probed else []))
+    result = tables.table(("Server", "Strategy", "State", *numbers), right=numbers)
     for outcome in report.outcomes:
         result.add_row(
             words.safe(outcome.name or outcome.subject),
@@ -67,6 +66,7 @@ def outcomes(report: Report) -> RenderableType:
             words.seconds(elapsed(outcome.started, outcome.ended)),
             words.seconds(outcome.predicted_downtime_s),
             words.seconds(outcome.measured_downtime_s),
+            *([words.seconds(outcome.probed_downtime_s)] if probed else []),
             style=colour(outcome.state),
         )
     return result

@@ -67,6 +67,7 @@ class CompareIdentity(Step):
         down_since: float | None,
         up_since: float | None,
         replacement_id: str | None = None,
+        silence_s: float | None = None,
     ) -> dict[str, Any]:
         now_id = replacement_id or self.subject
         old = codec.from_plain(Identity, before["identity"])
@@ -94,6 +95,7 @@ class CompareIdentity(Step):
             "identity_difference": difference,
             "undeclared": [],
             "measured_downtime_s": _between(down_since, up_since),
+            "probed_downtime_s": silence_s,
             "downtime_by_actions_s": None if down_since is None else self._by_actions(now_id),
         }
 

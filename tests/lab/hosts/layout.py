@@ -12,6 +12,8 @@ BRIDGE = "fab"
 MANAGEMENT = "10.77.0"
 FABRIC_ADDRESSES = (f"{MANAGEMENT}.1/24", "10.88.0.1/24", "10.89.0.1/24")
 CONTROL_PLANE = f"{MANAGEMENT}.254"  # the machine itself, which has the APIs on a loopback address
+# and is in the guests' networks too, as an operator's machine may be
+CONTROL_ADDRESSES = (f"{CONTROL_PLANE}/24", "10.88.0.254/24", "10.89.0.254/24")
 CONTROL_LINK = "uf-cp"
 SERVICES = ("ovsdb", "libvirtd", "sshd", "vswitchd", "nova-compute")
 SCRIPTS = ROOT / "hosts" / "scripts"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.lab.hosts.layout import (
     BRIDGE,
+    CONTROL_ADDRESSES,
     CONTROL_LINK,
     CONTROL_PLANE,
     FABRIC,
@@ -30,8 +31,10 @@ def make_fabric() -> None:
     _no_checksum_offload(FABRIC, BRIDGE)
     _run("ip", "link", "add", CONTROL_LINK, "type", "veth", "peer", "name", "cp", "netns", FABRIC)
     _in(FABRIC, "link", "set", "cp", "master", BRIDGE, "up")
-    _run("ip", "addr", "add", f"{CONTROL_PLANE}/24", "dev", CONTROL_LINK)
+    for address in CONTROL_ADDRESSES:
+        _run("ip", "addr", "add", address, "dev", CONTROL_LINK)
     _run("ip", "link", "set", CONTROL_LINK, "up")
+    _run("ethtool", "-K", CONTROL_LINK, "tx", "off")
     # packets to a loopback address may come in here
     Path(f"/proc/sys/net/ipv4/conf/{CONTROL_LINK}/route_localnet").write_text("1")
 

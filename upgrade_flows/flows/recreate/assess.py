@@ -36,6 +36,7 @@ def assess(request: UpgradeRequest, inventory: Inventory, plugins: Any) -> Asses
     missing = [name for name in request.target.hosts if inventory.host(name) is None]
     if missing:
         raise RequestError(f"{', '.join(missing)}: no such compute host")
+    probe_port = probe(request.target.options)
     budget = Budget(inventory)
     actions: list[Action] = []
     findings: list[Finding] = []
@@ -47,10 +48,30 @@ def assess(request: UpgradeRequest, inventory: Inventory, plugins: Any) -> Asses
             continue
         made = decide(case, asked)
         if isinstance(made, Action):
+            if probe_port and server.status == "ACTIVE":
+                details = {**made.details, "probe_port": probe_port}
+                made = dataclasses.replace(made, details=details)
             actions.append(made)
         else:
             findings.extend(made)
     return Assessment(tuple(actions), tuple(findings), tuple(unchanged))
+
+
+def probe(options: dict[str, Any]) -> int | None:
+    """Return the TCP port at which guests are asked for a sign of life, or None.
+
+    :raises RequestError: an option is unknown, or the probe is not ``tcp:<port>``.
+    """
+    unknown = sorted(set(options) - {"probe"})
+    if unknown:
+        raise RequestError(f"unknown option {', '.join(unknown)} of recreate (known: probe)")
+    said = str(options.get("probe") or "")
+    if not said:
+        return None
+    kind, _, port = said.partition(":")
+    if kind != "tcp" or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise RequestError(f"the probe is {said!r}; it must be tcp:<port>, as in tcp:22")
+    return int(port)
 
 
 def decide(case: Case, asked: str = "auto") -> Action | list[Finding]:

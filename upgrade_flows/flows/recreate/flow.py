@@ -11,7 +11,7 @@ from upgrade_flows.errors import RequestError
 from upgrade_flows.flows import sequence
 from upgrade_flows.flows.recreate import tasks
 from upgrade_flows.model.plan import Action
-from upgrade_flows.steps import identity, ports, servers, volumes
+from upgrade_flows.steps import identity, ports, probes, servers, volumes
 from upgrade_flows.steps.base import Context
 
 
@@ -53,6 +53,7 @@ def rebind(ctx: Context, action: Action) -> flow.Flow:
         f"rebind:{subject}",
         identity.RecordIdentity(ctx, subject, mode_of),
         servers.LockServer(ctx, subject),
+        _watch(ctx, action),
         servers.StopServer(ctx, subject),
         [
             ports.RebindPort(ctx, port["id"], details["host"], port["wanted"], mode_of)
@@ -62,6 +63,7 @@ def rebind(ctx: Context, action: Action) -> flow.Flow:
         servers.StartServer(ctx, subject),
         _await_ports(ctx, action),
         servers.UnlockServer(ctx, subject),
+        _measure(ctx, action),
         _compare(ctx, action),
     )
 
@@ -81,10 +83,12 @@ def cold_migrate(ctx: Context, action: Action) -> flow.Flow:
         f"cold-migrate:{subject}",
         identity.RecordIdentity(ctx, subject, ctx.plugins.mode_of),
         servers.LockServer(ctx, subject),
+        _watch(ctx, action),
         servers.NoteDown(ctx, subject),
         servers.MigrateServer(ctx, subject, details["host"], details["target_host"]),
         _await_ports(ctx, action),
         servers.UnlockServer(ctx, subject),
+        _measure(ctx, action),
         _compare(ctx, action),
     )
 
@@ -104,10 +108,12 @@ def shelve(ctx: Context, action: Action) -> flow.Flow:
         f"shelve:{subject}",
         identity.RecordIdentity(ctx, subject, ctx.plugins.mode_of),
         servers.LockServer(ctx, subject),
+        _watch(ctx, action),
         servers.ShelveServer(ctx, subject, host),
         servers.UnshelveServer(ctx, subject, host),
         _await_ports(ctx, action),
         servers.UnlockServer(ctx, subject),
+        _measure(ctx, action),
         _compare(ctx, action),
     )
 
@@ -135,6 +141,7 @@ def recreate(ctx: Context, action: Action) -> flow.Flow:
         f"{action.strategy}:{subject}",
         identity.RecordIdentity(ctx, subject, ctx.plugins.mode_of),
         servers.LockServer(ctx, subject),
+        _watch(ctx, action),
         servers.StopServer(ctx, subject),
         ctx.plugins.storage[details["storage"]].carry(ctx, subject),
         [volumes.KeepVolume(ctx, volume, subject) for volume in details["volumes"]],
@@ -145,6 +152,7 @@ def recreate(ctx: Context, action: Action) -> flow.Flow:
         _await_ports(ctx, action),
         [volumes.RestoreDeleteFlag(ctx, volume) for volume in details["volumes"]],
         tasks.DropTag(ctx, subject),
+        _measure(ctx, action),
         _compare(ctx, action),
     )
 
@@ -159,6 +167,17 @@ def _release_ports(ctx: Context, action: Action) -> list[Any]:
 
 def _await_ports(ctx: Context, action: Action) -> list[Any]:
     return [ports.AwaitPort(ctx, port["id"]) for port in action.details["ports"]]
+
+
+def _watch(ctx: Context, action: Action) -> list[Any]:
+    """Watch the guest from before it goes down, if the plan says where to ask."""
+    port = action.details.get("probe_port")
+    return [probes.WatchGuest(ctx, action.subject, port)] if port else []
+
+
+def _measure(ctx: Context, action: Action) -> list[Any]:
+    port = action.details.get("probe_port")
+    return [probes.MeasureSilence(ctx, action.subject, port)] if port else []
 
 
 def _compare(ctx: Context, action: Action) -> identity.CompareIdentity:
