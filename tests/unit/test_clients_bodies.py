@@ -79,7 +79,12 @@ CHANGES = {
         ACTION,
         {"unshelve": None},
     ),
-    "delete": (lambda c: c.compute.delete("s"), "DELETE", f"{NOVA}/servers/s", None),
+    "delete": (
+        lambda c: c.compute.delete("s"),
+        "POST",
+        f"{NOVA}/servers/s/action",
+        {"forceDelete": None},
+    ),
     "tags": (
         lambda c: c.compute.set_tags("s", ("a", "b")),
         "PUT",

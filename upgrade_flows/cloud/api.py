@@ -110,7 +110,7 @@ class Compute(Protocol):
         """Create a server in ``new.project_id`` and return its id."""
 
     def delete(self, server_id: str) -> None:
-        """Delete a server."""
+        """Delete a server for good, also where Nova would keep deleted ones for a while."""
 
     def stop(self, server_id: str) -> None:
         """Power a server off."""

@@ -63,10 +63,11 @@ def _import(step: Step, own: str, name: str, public: str) -> None:
 
     try:
         wait.until(step.ctx.cloud.clock, f"our key {name}", is_there, bool, deadline_s=_PATIENCE_S)
-    except errors.TimedOut:
+    except errors.TimedOut as exc:
         raise errors.StepFailed(
-            f"our user has another key called {name}: rename or delete it first"
-        ) from None
+            f"the key {name} could not be imported ({exc}): if our user has another key of that"
+            " name, rename or delete it first"
+        ) from exc
 
 
 def _own_key(step: Step, own: str, name: str) -> str:

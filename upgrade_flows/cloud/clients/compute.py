@@ -96,8 +96,12 @@ class Compute:
         return str(answer.json()["server"]["id"])
 
     def delete(self, server_id: str) -> None:
-        """Delete a server."""
-        self._nova.servers.delete(server_id)
+        """Delete a server for good, also where deleted ones are kept for a while.
+
+        With ``reclaim_instance_interval`` Nova only powers a server off and calls it
+        SOFT_DELETED, with its volumes and its records of ports.
+        """
+        self._nova.servers.force_delete(server_id)
 
     def stop(self, server_id: str) -> None:
         """Power a server off."""
