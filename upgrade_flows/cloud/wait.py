@@ -37,6 +37,7 @@ def until(
     deadline_s: float = 300.0,
     first_s: float = 0.05,
     most_s: float = 1.0,
+    head_s: float = 0.0,
 ) -> T:
     """Poll ``fetch`` until its result is ``done`` and return that result.
 
@@ -46,6 +47,8 @@ def until(
     restarts in the middle of a wait has told us nothing about the resource.
 
     :param what: for messages: "server X to stop".
+    :param head_s: how long not to look at all, because it takes at least so long: a question
+        costs the service as much as a part of the work that is waited for.
     :param failed: gives the reason when a state means that waiting is pointless.
     :raises StepFailed: with that reason.
     :raises TimedOut: the deadline passed; the message holds the last thing seen.
@@ -53,6 +56,8 @@ def until(
     end = clock.monotonic() + deadline_s
     pause = first_s
     last: object = None
+    if head_s:
+        clock.sleep(head_s)
     while True:
         try:
             seen = fetch()

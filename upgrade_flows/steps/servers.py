@@ -57,7 +57,7 @@ class StopServer(Step):
         now = self.ctx.cloud.clock.time()
         if server.status == "ACTIVE":
             self.ctx.cloud.compute.stop(self.subject)
-        waiting.reaches(self.ctx, self.subject, "SHUTOFF")
+        waiting.reaches(self.ctx, self.subject, "SHUTOFF", head_s=0.1)
         return now if before["identity"]["status"] == "ACTIVE" else None
 
     def revert(self, before: dict[str, Any], **_: object) -> dict[str, Any] | None:

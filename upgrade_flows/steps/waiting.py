@@ -31,6 +31,7 @@ def reaches(
     server_id: str,
     *statuses: str,
     deadline_s: float | None = None,
+    head_s: float = 0.0,
     failed: Callable[[Server], str | None] = lambda _: None,
 ) -> Server:
     """Wait until a server is in one of ``statuses`` with no task, and return it.
@@ -51,6 +52,7 @@ def reaches(
         lambda server: server.status in statuses and server.task_state is None,
         wrong,
         deadline_s=deadline_s or ctx.settings.server_s,
+        head_s=head_s,
     )
 
 
@@ -66,6 +68,7 @@ def starts(ctx: Context, server_id: str) -> Server:
         ctx,
         server_id,
         "ACTIVE",
+        head_s=0.3,
         failed=lambda server: (
             f"server {server_id} did not start: see its last instance action"
             if server.status == "SHUTOFF"

@@ -9,41 +9,24 @@ it report at once; each report reads the host's file in FOLDER again.
 
 from __future__ import annotations
 
-import datetime
 import json
 import logging
-import os
-import signal
 import subprocess
 import sys
 import threading
-import uuid
 from pathlib import Path
 
-import oslo_messaging
-from oslo_config import cfg
-
 from tests.lab.agents import modes
-from tests.lab.agents.wake import Wake
+from tests.lab.agents.rpc import Agents
 from tests.lab.hosts import behaviour
 
 LOG = logging.getLogger("l2-virt")
-REPORT_SECONDS = 10
-CONTEXT = {
-    "is_admin": True,
-    "roles": ["admin"],
-    "user_id": None,
-    "project_id": None,
-    "tenant_id": None,
-    "tenant": None,
-    "user": None,
-}
 
 
 class Switch:
     """The interfaces of one host's switch that belong to Neutron's ports."""
 
-    def __init__(self, host: str, socket: str, agents: Agents):
+    def __init__(self, host: str, socket: str, agents: SwitchAgents):
         self.host = host
         self.socket = socket
         self.agents = agents
@@ -93,33 +76,13 @@ class Switch:
                 self.agents.tell("up", port, self.host)
 
 
-class Agents:
-    """The network agents of all hosts."""
+class SwitchAgents(Agents):
+    """The network agents of the hosts that have a switch."""
 
-    target = oslo_messaging.Target(version="1.5")
-
-    def __init__(
-        self, transport: oslo_messaging.RPCTransport, folder: Path, sockets: dict[str, str]
-    ):
-        self.folder = folder
+    def __init__(self, folder: Path, sockets: dict[str, str]) -> None:
+        super().__init__("l2-virt", folder)
         self.stopped = threading.Event()
-        self.stopping = False
-        self.wanted = Wake()
         self.switches = {host: Switch(host, path, self) for host, path in sockets.items()}
-        self.plugin = _client(transport, "q-plugin")
-        self.reports = _client(transport, "q-reports-plugin")
-        server = f"l2-virt-{uuid.uuid4().hex[:8]}"
-        self.servers = [
-            oslo_messaging.get_rpc_server(
-                transport,
-                oslo_messaging.Target(
-                    topic=f"q-agent-notifier-{topic}", version="1.5", server=server
-                ),
-                [self],
-                executor="threading",
-            )
-            for topic in ("port-update", "binding-activate")
-        ]
 
     def port_update(self, context, port, **kwargs):
         """A port changed, perhaps its binding: it is up if it is plugged already."""
@@ -134,94 +97,29 @@ class Agents:
         if switch and switch.has(port_id):
             self.tell("up", port_id, switch.host)
 
-    def tell(self, what: str, port_id: str, host: str) -> None:
-        """Tell Neutron that a port is up or down at a host."""
-        LOG.info("port %s is %s on %s", port_id, what, host)
-        self.plugin.cast(
-            CONTEXT,
-            f"update_device_{what}",
-            device=port_id,
-            agent_id=f"ovs-agent-{host}",
-            host=host,
-        )
-
     def report(self, host: str, start: bool = False) -> None:
         """Report the state of a host's agent."""
         what = modes.read(self.folder, host)
-        if not what["alive"]:
-            return
-        state = {
-            "binary": "neutron-openvswitch-agent",
-            "host": host,
-            "topic": "N/A",
-            "agent_type": "Open vSwitch agent",
-            "uuid": str(uuid.uuid4()),
-            "configurations": {
-                "bridge_mappings": {"physnet1": "br-ex"},
-                "tunnel_types": ["vxlan"],
-                "tunneling_ip": f"10.77.0.{11 + list(self.switches).index(host)}",
-                "l2_population": False,
-                **behaviour.configurations(what),
-            },
-        }
-        if start:
-            state["start_flag"] = True
-        now = datetime.datetime.now(datetime.UTC)
-        self.reports.cast(
-            CONTEXT,
-            "report_state",
-            agent_state={"agent_state": state},
-            time=now.strftime("%Y-%m-%dT%H:%M:%S.%f"),
-        )
+        if what["alive"]:
+            address = f"10.77.0.{11 + list(self.switches).index(host)}"
+            self.tell_state(host, address, behaviour.configurations(what), start)
+
+    def report_all(self) -> None:
+        """Report the agents whose switch answers."""
+        for switch in self.switches.values():
+            if switch.alive:
+                self.report(switch.host)
 
     def run(self) -> None:
-        """Serve until told to stop."""
-        for server in self.servers:
-            server.start()
+        """Follow the switches, and serve until told to stop."""
         for switch in self.switches.values():
             threading.Thread(target=switch.watch, daemon=True).start()
-        while not self.stopping:
-            self.wanted.wait(REPORT_SECONDS)
-            for switch in self.switches.values():
-                try:
-                    if switch.alive:
-                        self.report(switch.host)
-                except Exception:
-                    LOG.exception("this report failed")
+        super().run()
         self.stopped.set()
         for switch in self.switches.values():
             if switch.monitor:
                 switch.monitor.terminate()
-        for server in self.servers:
-            server.stop()
-            server.wait()
-
-    def stop(self, *_) -> None:
-        """End run()."""
-        self.stopping = True
-        self.wanted.set()
-
-
-def _client(transport, topic: str) -> oslo_messaging.RPCClient:
-    return oslo_messaging.get_rpc_client(
-        transport, oslo_messaging.Target(topic=topic, version="1.0")
-    )
-
-
-def main() -> None:
-    """Run the agents of the hosts on the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    folder, *hosts = sys.argv[1:]
-    conf = cfg.CONF  # oslo.messaging registers the options of its metrics only there
-    conf([], project="neutron")
-    oslo_messaging.set_transport_defaults("neutron")
-    transport = oslo_messaging.get_rpc_transport(conf, url=os.environ["LAB_TRANSPORT_URL"])
-    agents = Agents(transport, Path(folder), dict(host.split("=", 1) for host in hosts))
-    signal.signal(signal.SIGHUP, agents.wanted.set)
-    signal.signal(signal.SIGTERM, agents.stop)
-    signal.signal(signal.SIGINT, agents.stop)
-    agents.run()
 
 
 if __name__ == "__main__":
-    main()
+    SwitchAgents(Path(sys.argv[1]), dict(host.split("=", 1) for host in sys.argv[2:])).run()
