@@ -20,9 +20,10 @@ Credentials come from clouds.yaml or the OS_* variables of the environment.
 
 #: where cliff's own words would mislead
 HELP = {
-    "verbose_level": "Say more on stderr (-v, may be repeated), or errors only (-q).",
-    "log_file": "File to log to (default: upgrade-flows.log beside the default journal).",
-    "debug": "Say everything on stderr, with the traceback of an error.",
+    "--verbose": "Say more on stderr; may be repeated.",
+    "--quiet": "Say errors only.",
+    "--log-file": "File to log to (default: upgrade-flows.log beside the default journal).",
+    "--debug": "Say everything on stderr, with the traceback of an error.",
 }
 
 
@@ -61,7 +62,7 @@ class UpgradeFlows(app.App):
             description, version, {"prog": self.NAME, "allow_abbrev": False}
         )
         for action in parser._actions:
-            action.help = HELP.get(action.dest, action.help)
+            action.help = HELP.get(action.option_strings[-1], action.help)
         parser.add_argument(
             "--os-cloud",
             metavar="NAME",

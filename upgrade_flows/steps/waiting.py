@@ -130,14 +130,11 @@ def volume_is(ctx: Context, volume_id: str, status: str) -> Volume:
         lambda volume: (
             volume.status == status and (status != "available" or not volume.attachments)
         ),
-        went_wrong,
+        lambda volume: (
+            f"volume {volume_id} is {volume.status}" if volume.status.startswith("error") else None
+        ),
         deadline_s=ctx.settings.volume_s,
     )
-
-
-def went_wrong(volume: Volume) -> str | None:
-    """Say that a volume is in an error status, or None."""
-    return f"volume {volume.id} is {volume.status}" if volume.status.startswith("error") else None
 
 
 def image_active(ctx: Context, image_id: str) -> Image:

@@ -214,7 +214,10 @@ def load(
         raise errors.RequestError(f"clouds.yaml is not valid YAML{line}") from None
     except (sdk.SDKException, ksa.ClientException, OSError) as exc:
         which = f"cloud {cloud!r}" if cloud else "the cloud"
-        raise errors.RequestError(scrub(f"no credentials for {which}: {exc}")) from exc
+        raise errors.RequestError(
+            scrub(f"no credentials for {which}: {exc}")
+            + "; name an entry of clouds.yaml with --os-cloud, or set the OS_* variables"
+        ) from exc
     return _refuse_secret_in_url(connection)
 
 
