@@ -19,7 +19,7 @@ from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.cloud.clients import connect
 from upgrade_flows.cloud.collect import collect
 from upgrade_flows.conf import paths
-from upgrade_flows.engine.listener import Observer
+from upgrade_flows.engine.ledger import Observer
 from upgrade_flows.engine.operations import Engine
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.model.inventory import Inventory

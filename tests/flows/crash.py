@@ -161,7 +161,7 @@ def _copy_journal(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         new.execute("PRAGMA synchronous=OFF")
         old.backup(new)
-        new.execute("UPDATE leases SET expires = 0")
+        new.execute("UPDATE owners SET expires = 0")
         new.commit()
 
 

@@ -13,10 +13,14 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from alembic import autogenerate, migration
 
 from tests.unit.engine_toy import ToyCloud, make_engine, make_plan, open_journal
 from upgrade_flows import errors
-from upgrade_flows.engine import leases, persistence
+from upgrade_flows.engine import claims, database, leases, schema
+from upgrade_flows.engine.migrations import run as migrate
+from upgrade_flows.engine.orders import Orders
+from upgrade_flows.engine.scheduler import Job, Work
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.model.report import Residue, State
 
@@ -77,16 +81,28 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path):
 def test_a_journal_of_a_newer_version_is_refused(tmp_path):
     open_journal(tmp_path).close()
     with sqlite3.connect(tmp_path / "journal.db") as db:
-        db.execute("UPDATE journal_version SET version = 99")
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
     db.close()
-    with pytest.raises(errors.JournalError, match="has schema 99, this upgrade_flows knows 1"):
+    with pytest.raises(errors.JournalError, match="has schema 9999, this upgrade_flows knows 0"):
         open_journal(tmp_path)
 
 
-def test_taskflows_tables_have_an_index_on_their_parents(journal):
-    inspector = sa.inspect(journal.engine)
-    for table in ("atomdetails", "flowdetails"):
-        assert ["parent_uuid"] in [i["column_names"] for i in inspector.get_indexes(table)]
+def test_a_journal_from_before_the_first_release_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("CREATE TABLE journal_version (version INTEGER)")
+    db.close()
+    with pytest.raises(errors.JournalError, match="written before the first release"):
+        open_journal(tmp_path)
+
+
+def test_migrations_lead_to_the_tables_that_the_code_knows(tmp_path):
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/migrated.db")
+    migrate.upgrade(engine)
+    with engine.connect() as conn:
+        context = migration.MigrationContext.configure(conn, opts={"compare_type": True})
+        assert autogenerate.compare_metadata(context, schema.metadata) == []
+        assert context.get_current_revision() == schema.REVISIONS[-1]
+    engine.dispose()
 
 
 def test_runs_are_listed_newest_first_with_their_plans(journal):
@@ -119,75 +135,124 @@ def test_purging_forgets_what_is_over_and_keeps_what_can_be_taken_back(journal, 
     assert journal.purge(before=time.time() + 1) == (settled,)
     assert [run.id for run in journal.runs()] == [changed]
     with journal.engine.connect() as conn:
-        for table, rows in (("logbooks", 1), ("flowdetails", 1), ("atomdetails", 5)):
+        for table, rows in (("books", 1), ("flows", 1), ("steps", 5)):
             assert conn.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar() == rows
 
 
-def test_two_runs_cannot_take_the_same_subject(journal):
-    mine, other = journal.create_run(make_plan("a", "b")), journal.create_run(make_plan("b", "c"))
-    with journal.lease(["a", "b"], "me", mine):
-        with pytest.raises(errors.SubjectBusy, match=f"b is being .* by run {mine} .owner me"):
-            journal.lease(["c", "b"], "you", other)
-        journal.lease(["c"], "you", other).release()  # all or nothing: c was not kept
-    journal.lease(["b", "c"], "you", other).release()
+@pytest.fixture
+def keepers(journal):
+    """Return a function that makes a keeper of that owner; all are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        yield lambda owner, **options: stack.enter_context(journal.keeper(owner, **options))
 
 
-def test_of_many_that_want_a_subject_at_the_same_time_one_gets_it(journal):
-    run = journal.create_run(make_plan("a"))
+def take(journal, run, subject, keeper, work=Work.CHANGE):
+    return journal.claims.take(run, Job(subject, work), keeper, 1.0)
+
+
+def let_go(journal, taken, state=State.UNDONE):
+    journal.ledger(taken, time.time).end(state, work="")
+
+
+def test_two_runs_cannot_take_the_same_subject(journal, keepers):
+    first, second = (journal.create_run(make_plan("a", "b", at_a_time=2)) for _ in "12")
+    me, you = keepers("me"), keepers("you")
+    taken = take(journal, first, "a", me)
+    with pytest.raises(errors.SubjectBusy, match=f"a is being .* by run {first} .owner me"):
+        take(journal, second, "a", you)
+    assert take(journal, second, "b", you)
+    let_go(journal, taken)
+    assert take(journal, second, "a", you)
+
+
+def test_a_subject_whose_turn_it_is_not_is_not_taken(journal, keepers):
+    run = journal.create_run(make_plan("a", "b"))
+    me, you = keepers("me"), keepers("you")
+    assert take(journal, run, "b", you) is None
+    assert take(journal, run, "a", me)
+    assert take(journal, run, "b", you) is None  # the window is full
+
+
+def test_of_many_that_want_a_subject_at_the_same_time_one_gets_it(journal, keepers):
+    runs = [journal.create_run(make_plan("a")) for _ in range(8)]
     got, start = [], threading.Barrier(8)
+    owners = [keepers(f"owner{n}") for n in range(8)]
 
-    def want(owner):
+    def want(run, keeper):
         start.wait()
         with contextlib.suppress(errors.SubjectBusy):
-            got.append(journal.lease(["a"], owner, run))
+            got.append(take(journal, run, "a", keeper))
 
-    threads = [threading.Thread(target=want, args=(f"owner{n}",)) for n in range(8)]
+    threads = [threading.Thread(target=want, args=pair) for pair in zip(runs, owners, strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(got) == 1
-    got[0].release()
 
 
-def test_a_stale_lease_is_taken_over_and_its_first_owner_notices(journal):
-    first, second = journal.create_run(make_plan("a")), journal.create_run(make_plan("a"))
+def test_a_stale_lease_is_taken_over_and_its_first_owner_can_record_nothing(journal, keepers):
+    run = journal.create_run(make_plan("a"))
     now = [1000.0]
     journal.now = lambda: now[0]
-    lost = journal.lease(["a"], "me", first, ttl_s=60)
+    lost = take(journal, run, "a", keepers("me", ttl_s=60))
+    stale = journal.ledger(lost, time.time)
+    now[0] += 59
+    you = keepers("you", ttl_s=60)
+    with pytest.raises(errors.SubjectBusy, match="owner me"):
+        take(journal, run, "a", you)
+    now[0] += 2
+    taken = take(journal, run, "a", you)
+    stale.event("started", step="x")
+    for record in (stale.commit, lambda: stale.end(State.CHANGED)):
+        with pytest.raises(errors.SubjectBusy, match="is lost"):
+            record()
+    assert [event.owner for event in journal.events(run)] == ["me"]  # changing, no more
+    let_go(journal, taken)
+    assert journal.subject(run, "a").state is State.UNDONE
+
+
+def test_a_lease_that_comes_back_to_its_owner_does_not_serve_its_older_self(journal, keepers):
+    run = journal.create_run(make_plan("a"))
+    now = [1000.0]
+    journal.now = lambda: now[0]
+    me, you = keepers("me", ttl_s=60), keepers("you", ttl_s=60)
+    old = journal.ledger(take(journal, run, "a", me), time.time)
     now[0] += 61
-    taken = journal.lease(["a"], "you", second, ttl_s=60)
-    lost.renew()
-    with pytest.raises(errors.SubjectBusy, match="you took a"):
-        lost.check()
-    taken.check()
-    lost.release()
-    with pytest.raises(errors.SubjectBusy, match=f"run {second}"):
-        journal.lease(["a"], "me", first)  # the release took nothing of the new owner's
-    taken.release()
+    you.renew()
+    taken = take(journal, run, "a", you)
+    journal.ledger(taken, time.time).end(State.PARKED)
+    me.renew()
+    assert take(journal, run, "a", me)
+    with pytest.raises(errors.SubjectBusy, match="is lost"):
+        old.commit() or old.end(State.CHANGED)
 
 
-def test_a_lease_that_was_not_renewed_in_time_is_not_trusted(journal):
+def test_an_owner_renews_nothing_of_anybody_else(journal, keepers):
     run = journal.create_run(make_plan("a"))
     now = [1000.0]
     journal.now = lambda: now[0]
-    lease = journal.lease(["a"], "me", run, ttl_s=60)
-    now[0] += 60
-    with pytest.raises(errors.SubjectBusy, match="not renewed in time"):
-        lease.check()
-    lease.release()
+    me, you = keepers("me", ttl_s=60), keepers("you", ttl_s=60)
+    take(journal, run, "a", me)
+    now[0] += 61
+    you.renew()
+    take(journal, run, "a", you)
+    now[0] += 59
+    me.renew()  # it was stopped for a while, and goes on
+    now[0] += 2
+    assert take(journal, run, "a", keepers("third"))  # you was not heard of for 61 s
 
 
-def test_a_lease_is_renewed_while_its_process_lives(journal):
+def test_an_owner_is_kept_alive_while_its_process_lives(journal, keepers):
     run = journal.create_run(make_plan("a"))
-    with journal.lease(["a"], "me", run, ttl_s=0.4) as lease:
-        time.sleep(1.0)
-        lease.check()
-        with pytest.raises(errors.SubjectBusy):
-            journal.lease(["a"], "you", run)
+    take(journal, run, "a", keepers("me", ttl_s=0.4))
+    you = keepers("you")
+    time.sleep(1.0)
+    with pytest.raises(errors.SubjectBusy):
+        take(journal, run, "a", you)
 
 
-def test_the_lease_of_a_process_that_is_gone_is_stale_at_once(journal):
+def test_the_lease_of_a_process_that_is_gone_is_stale_at_once(journal, keepers):
     run = journal.create_run(make_plan("a"))
     code = "from upgrade_flows.engine import leases; print(leases.process_owner())"
     said = subprocess.run(  # its name, from a process that has ended
@@ -197,17 +262,57 @@ def test_the_lease_of_a_process_that_is_gone_is_stale_at_once(journal):
     assert leases.gone(dead)
     assert not leases.gone(leases.process_owner())
     assert not leases.gone("somebody else")
-    old = journal.lease(["a"], dead, run)
-    journal.lease(["a"], leases.process_owner(), run).release()
-    old.release()
+    take(journal, run, "a", keepers(dead))
+    assert take(journal, run, "a", keepers("me"))
 
 
-def test_a_subject_that_is_unfinished_in_another_run_is_refused(journal):
+def test_a_subject_that_is_unfinished_in_another_run_is_refused(journal, keepers):
     first, second = journal.create_run(make_plan("a")), journal.create_run(make_plan("a"))
     journal.update_subject(first, "a", state=State.PARKED)
     with pytest.raises(errors.SubjectBusy, match=f"a is parked in run {first}"):
-        journal.lease(["a"], "me", second)
-    journal.lease(["a"], "me", first).release()
+        take(journal, second, "a", keepers("me"))
+    assert take(journal, first, "a", keepers("you"))
+
+
+def test_a_subject_whose_workers_die_again_and_again_is_quarantined_with_the_reason(
+    journal, keepers
+):
+    run = journal.create_run(make_plan("a"))
+    now = [1000.0]
+    journal.now = lambda: now[0]
+
+    def die(number):
+        """Be a process that dies in the middle of its second step."""
+        now[0] += 61
+        taken = take(journal, run, "a", keepers(f"owner{number}", ttl_s=60))
+        if taken is not None:
+            ledger = journal.ledger(taken, time.time)
+            ledger.event("started", step="poison:a")
+            ledger.commit()
+        return taken
+
+    assert all(die(number) for number in range(claims.MOST_TRIES))
+    assert die(99) is None
+    record = journal.subject(run, "a")
+    assert record.state is State.QUARANTINED
+    assert record.error == "the process that worked on it ended 5 times during poison:a"
+    assert not journal.claims.decide(run).jobs
+
+    Orders(journal, "toy").resume(run)
+    assert journal.subject(run, "a").state is State.PARKED
+    assert die(100)
+
+
+def test_deaths_between_which_work_goes_on_do_not_quarantine(journal, keepers):
+    run = journal.create_run(make_plan("a"))
+    now = [1000.0]
+    journal.now = lambda: now[0]
+    for number in range(12):
+        now[0] += 61
+        taken = take(journal, run, "a", keepers(f"owner{number}", ttl_s=60))
+        ledger = journal.ledger(taken, time.time)
+        ledger.event("finished", step=f"step{number}:a")
+        ledger.commit()
 
 
 def test_a_run_that_loses_its_lease_stops_before_its_next_step(journal, tmp_path):
@@ -217,12 +322,8 @@ def test_a_run_that_loses_its_lease_stops_before_its_next_step(journal, tmp_path
 
     def lose():
         with journal.engine.begin() as conn:
-            conn.execute(sa.text("UPDATE leases SET owner = 'you'"))
-        late[0] = 120.0
+            conn.execute(sa.text("UPDATE leases SET owner = 'you', token = 7"))
 
-    late = [0.0]
-    real = journal.now
-    journal.now = lambda: real() + late[0]
     cloud.orders["restore:a", "do"] = lose
     with pytest.raises(errors.SubjectBusy, match="is lost"):
         engine.run(run)
@@ -231,8 +332,19 @@ def test_a_run_that_loses_its_lease_stops_before_its_next_step(journal, tmp_path
     assert atoms["restore:a"] == "RUNNING"  # whoever goes on looks after it
 
 
+def test_what_is_wanted_otherwise_meanwhile_recalls_the_lease(journal, keepers):
+    run = journal.create_run(make_plan("a"))
+    me = keepers("me")
+    taken = take(journal, run, "a", me)
+    me.look()
+    assert not taken.lease.recalled
+    Orders(journal, "toy").pause(run)
+    me.look()
+    assert taken.lease.recalled
+
+
 def test_a_locked_database_is_waited_for_and_given_up_on_in_the_end(journal, monkeypatch):
-    monkeypatch.setattr(persistence, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(database, "PATIENCE_S", 0.3)
     run = journal.create_run(make_plan("a"))
     journal.engine.dispose()  # new connections wait for less than the usual half minute
     sa.event.listen(

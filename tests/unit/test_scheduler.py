@@ -4,24 +4,70 @@ from __future__ import annotations
 
 import pytest
 
-from upgrade_flows.engine.scheduler import Decision, Job, Work, next_jobs, run_state
+from upgrade_flows.engine.scheduler import (
+    IN_PROGRESS,
+    Decision,
+    Job,
+    Outline,
+    Place,
+    Standing,
+    WaveOutline,
+    Work,
+    outline_of,
+    run_state,
+)
+from upgrade_flows.engine.scheduler import next_jobs as decide
 from upgrade_flows.model.plan import Action, Gate, Plan, Wave
 from upgrade_flows.model.report import State
 from upgrade_flows.model.request import Rollout, Scope, UpgradeRequest
 
 
 def make(*waves, max_failures=0):
-    request = UpgradeRequest("toy", Scope(everything=True), rollout=Rollout(1, max_failures))
-    return Plan("plan", "now", "toy", request, waves)
+    return Outline(tuple(outline for outline, _ in waves), max_failures), [s for _, s in waves]
 
 
 def wave(subjects, at_a_time=1, max_failures=0, canary=False):
-    actions = tuple(Action("toy", s, s, "toy") for s in subjects)
-    return Wave(f"wave {subjects}", actions, at_a_time, Gate(max_failures), canary)
+    name = f"wave {subjects}"
+    return WaveOutline(name, len(subjects), at_a_time, max_failures, canary), subjects
+
+
+def places(plan, found, wants=None):
+    """Return every subject's place, as the journal would have it."""
+    result, position = [], 0
+    for index, subjects in enumerate(plan[1]):
+        for subject in subjects:
+            state = found.get(subject, State.PENDING)
+            wanted = Work.CHANGE if state is State.PENDING else IN_PROGRESS.get(state, "")
+            wanted = (wants or {}).get(subject, wanted)
+            result.append(Place(subject, index, position, state, str(wanted)))
+            position += 1
+    return result
+
+
+def next_jobs(plan, found, wants=None):
+    """Decide from the states of all subjects."""
+    every = places(plan, found, wants)
+    busy = tuple(place for place in every if place.state in IN_PROGRESS)
+    waiting = [place for place in every if place.work and place.state not in IN_PROGRESS]
+    if wants:
+        waiting.reverse()
+    return decide(plan[0], Standing(busy, tuple(waiting), failures(plan, found)))
+
+
+def failures(plan, found):
+    bad = (State.FAILED, State.RESIDUE, State.REFUSED, State.QUARANTINED)
+    return tuple(place for place in places(plan, found) if place.state in bad)
 
 
 def states(**found):
     return {subject: State(state) for subject, state in found.items()}
+
+
+def state_of(plan, found, withdrawn=False):
+    counts = {}
+    for place in places(plan, found):
+        counts[place.state] = counts.get(place.state, 0) + 1
+    return run_state(plan[0], counts, failures(plan, found), withdrawn)
 
 
 def changes(*subjects):
@@ -81,6 +127,44 @@ def test_a_halted_run_still_finishes_what_is_unfinished():
     assert not decision.finished
 
 
+def test_a_quarantined_subject_counts_as_failed_and_frees_its_place():
+    plan = make(wave("abc", max_failures=1), max_failures=1)
+    assert next_jobs(plan, states(a="quarantined")).jobs == changes("b")
+    assert next_jobs(plan, states(a="quarantined", b="failed")).halted
+
+
+def test_undoing_goes_backwards_through_waves_and_subjects_and_halts_for_nothing():
+    plan = make(wave("a"), wave("bc", at_a_time=2))
+    undo = dict.fromkeys("abc", Work.UNDO)
+    found = states(a="changed", b="changed", c="failed")
+    assert next_jobs(plan, found, undo).jobs == (Job("c", Work.UNDO), Job("b", Work.UNDO))
+    found = states(a="changed", b="undone", c="undone")
+    assert next_jobs(plan, found, {"a": Work.UNDO}).jobs == (Job("a", Work.UNDO),)
+
+
+def test_works_that_are_not_asked_for_are_not_in_the_decision():
+    plan = make(wave("ab"))
+    standing = Standing(waiting=tuple(places(plan, {})))
+    assert decide(plan[0], standing, (Work.UNDO, Work.SETTLE)) == Decision(finished=True)
+
+
+def test_an_undo_that_was_given_up_makes_room_and_a_change_keeps_its_place():
+    plan = make(wave("ab"))
+    undo = places(plan, states(a="changed", b="undoing"), {"a": Work.UNDO})
+    standing = Standing(busy=(undo[1],), waiting=(undo[0],))
+    assert decide(plan[0], standing, without={"b"}).jobs == (Job("a", Work.UNDO),)
+    change = places(plan, states(a="parked"))
+    standing = Standing(busy=(change[0],), waiting=(change[1],))
+    assert decide(plan[0], standing, without={"a"}).jobs == changes("a")
+
+
+def test_the_outline_of_a_plan_has_its_waves_and_budgets():
+    actions = tuple(Action("toy", s, s, "toy") for s in "ab")
+    request = UpgradeRequest("toy", Scope(everything=True), rollout=Rollout(1, 3))
+    plan = Plan("plan", "now", "toy", request, (Wave("first", actions, 2, Gate(1), True),))
+    assert outline_of(plan) == Outline((WaveOutline("first", 2, 2, 1, True),), 3)
+
+
 def test_a_run_is_finished_when_every_subject_has_ended():
     plan = make(wave("ab"))
     assert next_jobs(plan, states(a="changed", b="refused")) == Decision(finished=True)
@@ -101,14 +185,15 @@ def test_a_run_is_finished_when_every_subject_has_ended():
         ("failed pending", "halted"),
         ("changed parked", "parked"),
         ("undone settling", "parked"),
+        ("changed quarantined", "parked"),
     ],
 )
 def test_the_state_of_a_run_follows_from_its_subjects(found, state):
     first, second = found.split()
-    assert run_state(make(wave("ab")), states(a=first, b=second), withdrawn=False) == state
+    assert state_of(make(wave("ab")), states(a=first, b=second)) == state
 
 
 def test_a_withdrawn_run_is_undone_although_subjects_never_began():
     plan = make(wave("ab"))
-    assert run_state(plan, states(a="undone", b="pending"), withdrawn=True) == "undone"
-    assert run_state(plan, states(a="pending", b="pending"), withdrawn=True) == "undone"
+    assert state_of(plan, states(a="undone", b="pending"), withdrawn=True) == "undone"
+    assert state_of(plan, states(a="pending", b="pending"), withdrawn=True) == "undone"

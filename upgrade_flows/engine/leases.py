@@ -1,28 +1,202 @@
-"""Leases: who may work on a subject now, renewed while that process lives."""
+"""Who may work on a subject now: owners that beat, and the leases that they hold.
+
+A lease has a token that no other lease ever had.  Whoever records something about a subject
+checks the token in the same transaction; so a process that was stopped for a while, and whose
+subject another one has taken meanwhile, can record nothing more and begins no further step.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import hashlib
+import logging
 import os
+import secrets
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
 from upgrade_flows import errors
-from upgrade_flows.engine import schema
-from upgrade_flows.engine.persistence import patiently
+from upgrade_flows.engine import database, schema
+from upgrade_flows.engine.scheduler import ALLOWED, Moves
 from upgrade_flows.model.report import State
 
+LOG = logging.getLogger(__name__)
+
+#: how long an owner is believed to live after it was heard of, in seconds
+TTL_S = 30.0
+
+#: how often an owner looks for orders that concern its subjects, in seconds
+LOOK_S = 1.0
+
 #: states in which a subject belongs to its run, whether or not a process works on it
-UNFINISHED = (State.CHANGING, State.PARKED, State.UNDOING, State.SETTLING)
+UNFINISHED = (
+    State.CHANGING, State.PARKED, State.UNDOING, State.SETTLING, State.QUARANTINED,
+)  # fmt: skip
+
+
+@dataclass
+class Lease:
+    """One subject, held by one owner for one piece of work.
+
+    ``recalled`` becomes true when the operator wants something else of the subject: then the
+    current step is the last one.
+    """
+
+    cloud_id: str
+    subject: str
+    run_id: str
+    owner: str
+    token: int
+    work: str
+    recalled: bool = False
+
+    def lost(self) -> errors.SubjectBusy:
+        """Return the error that says that somebody else has it now."""
+        return errors.SubjectBusy(
+            f"the lease on {self.subject} of run {self.run_id} is lost: this process was not"
+            " heard of for too long, and another one took it; nothing more is done to it here"
+        )
+
+
+class Fence:
+    """The statement that makes sure of a lease, and keeps it from being taken meanwhile."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        c = schema.leases.c
+        query = sa.select(c.token).where(
+            c.cloud_id == sa.bindparam("cloud_id"),
+            c.subject == sa.bindparam("subject"),
+            c.token == sa.bindparam("token"),
+        )
+        self._query = query.with_for_update(read=True) if engine.dialect.name != "sqlite" else query
+
+    def check(self, conn: sa.Connection, lease: Lease) -> None:
+        """Hold the lease until the transaction ends.
+
+        :raises SubjectBusy: it is not ours any more.
+        """
+        names = {"cloud_id": lease.cloud_id, "subject": lease.subject, "token": lease.token}
+        if conn.execute(self._query, names).first() is None:
+            raise lease.lost()
+
+
+class Keeper:
+    """Keeps an owner alive in the journal, and tells its leases when they are recalled.
+
+    A thread beats until ``close``.  It renews this owner's own row only, so that an owner whose
+    leases were taken renews nothing of anybody else's.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        owner: str,
+        ttl_s: float = TTL_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.owner, self.ttl_s = owner, ttl_s
+        self._engine, self._now = engine, now
+        self._leases: dict[int, Lease] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._renewed = 0.0
+        self._upsert = database.upsert(engine, schema.owners, ("owner",))
+        self._thread = threading.Thread(target=self._beat, name="keeper", daemon=True)
+
+    def __enter__(self) -> Keeper:
+        database.patiently("the journal cannot be written", self.renew)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def lease(self, cloud_id: str, subject: str, run_id: str, work: str) -> Lease:
+        """Return a lease that is not in the journal yet, with a token of its own."""
+        token = secrets.randbits(62)
+        return Lease(cloud_id, subject, run_id, self.owner, token, work)
+
+    def watch(self, lease: Lease) -> None:
+        """Tell the lease when it is recalled."""
+        with self._lock:
+            self._leases[lease.token] = lease
+
+    def forget(self, lease: Lease) -> None:
+        """Stop watching a lease."""
+        with self._lock:
+            self._leases.pop(lease.token, None)
+
+    @property
+    def held(self) -> int:
+        """The number of leases that are watched."""
+        return len(self._leases)
+
+    def renew(self) -> None:
+        """Say that this owner lives, for another ``ttl_s`` seconds."""
+        until = database.current_time(self._engine, self._now) + self.ttl_s
+        with self._engine.begin() as conn:
+            expires = conn.execute(sa.select(until)).scalar()
+            conn.execute(self._upsert, {"owner": self.owner, "expires": expires})
+        self._renewed = time.monotonic()
+
+    def look(self) -> None:
+        """Recall the leases whose subjects something else is wanted of."""
+        if not self._leases:
+            return
+        s, le, r = schema.subjects.c, schema.leases.c, schema.runs.c
+        query = (
+            sa.select(le.token, s.work, r.moves)
+            .join(schema.subjects, (s.run_id == le.run_id) & (s.subject == le.subject))
+            .join(schema.runs, r.id == le.run_id)
+            .where(le.owner == self.owner)
+        )
+        with database.reader(self._engine).connect() as conn:
+            found = {row.token: row for row in conn.execute(query)}
+        with self._lock:
+            held = list(self._leases.values())
+        for lease in held:
+            row = found.get(lease.token)
+            if row is not None and (
+                row.work != lease.work or lease.work not in ALLOWED[Moves(row.moves)]
+            ):
+                lease.recalled = True
+
+    def close(self) -> None:
+        """Stop beating, and take the owner out of the journal."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+        def remove() -> None:
+            with self._engine.begin() as conn:
+                conn.execute(sa.delete(schema.owners).where(schema.owners.c.owner == self.owner))
+
+        with contextlib.suppress(sa_exc.SQLAlchemyError):  # it runs out by itself
+            remove()
+
+    def _beat(self) -> None:
+        pause = min(LOOK_S, self.ttl_s / 4)
+        while not self._stop.wait(pause):
+            try:
+                if time.monotonic() - self._renewed >= self.ttl_s / 4 - pause / 2:
+                    self.renew()
+                self.look()
+            except sa_exc.SQLAlchemyError as exc:
+                LOG.warning("the journal does not answer: %s", database.first_line(exc))
 
 
 def process_owner() -> str:
@@ -43,175 +217,6 @@ def gone(owner: str) -> bool:
     except (ValueError, PermissionError):
         return False
     return started != _started(int(pid))
-
-
-class Lease:
-    """The leases of some subjects, held by one owner for one run until released.
-
-    A thread renews them.  ``check`` fails as soon as they cannot be trusted any more: another
-    owner has taken one, or they were not renewed in time (a stopped process, a lost database).
-    """
-
-    def __init__(
-        self, engine: sa.Engine, cloud_id: str, subjects: tuple[str, ...], owner: str,
-        run_id: str, ttl_s: float, now: Callable[[], float],
-    ) -> None:  # fmt: skip
-        self._engine, self._cloud_id, self._subjects = engine, cloud_id, subjects
-        self._owner, self._run_id, self._ttl_s, self._now = owner, run_id, ttl_s, now
-        self._until = 0.0
-        self._lost = ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"lease-{run_id}", daemon=True)
-
-    def acquire(self) -> Lease:
-        """Take all leases or none.
-
-        :raises SubjectBusy: names the subject, the run and the owner in the way.
-        """
-        end = self._now() + self._ttl_s
-        try:
-            patiently("the leases cannot be taken", self._take, end)
-        except errors.JournalError as exc:
-            if isinstance(exc.__cause__, sa_exc.IntegrityError):
-                raise errors.SubjectBusy(
-                    "another run took one of the subjects at this moment; try again"
-                ) from exc
-            raise
-        self._until = end
-        self._thread.start()
-        return self
-
-    def check(self) -> None:
-        """Refuse to go on without the leases.
-
-        :raises SubjectBusy: they are lost.
-        """
-        if not self._lost and self._now() >= self._until:
-            self._lost = "it was not renewed in time"
-        if self._lost:
-            raise errors.SubjectBusy(
-                f"the lease of run {self._run_id} is lost ({self._lost}); nothing more is done"
-                " here, look at the journal for who goes on with it"
-            )
-
-    def renew(self) -> None:
-        """Prolong the leases; note it if one has another owner by now."""
-        end = self._now() + self._ttl_s
-        mine = self._mine()
-        with self._engine.begin() as conn:
-            renewed = conn.execute(mine_update(mine, end)).rowcount
-            if renewed == len(self._subjects):
-                self._until = end
-                return
-            taken = conn.execute(
-                sa.select(schema.leases.c.subject, schema.leases.c.owner).where(
-                    schema.leases.c.cloud_id == self._cloud_id,
-                    schema.leases.c.subject.in_(self._subjects),
-                    schema.leases.c.owner != self._owner,
-                )
-            ).first()
-        self._lost = f"{taken.owner} took {taken.subject}" if taken else "it was removed"
-
-    def release(self) -> None:
-        """Give up what is still held."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        with contextlib.suppress(errors.JournalError):  # they run out by themselves
-            patiently("the leases cannot be released", self._remove)
-
-    def __enter__(self) -> Lease:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-
-    def _beat(self) -> None:
-        while not self._stop.wait(self._ttl_s / 4) and not self._lost:
-            try:
-                self.renew()
-            except sa_exc.SQLAlchemyError:
-                continue  # check() stops the work when the time is up
-
-    def _mine(self) -> tuple[sa.ColumnElement[bool], ...]:
-        c = schema.leases.c
-        return (
-            c.cloud_id == self._cloud_id,
-            c.subject.in_(self._subjects),
-            c.owner == self._owner,
-            c.run_id == self._run_id,
-        )
-
-    def _remove(self) -> None:
-        with self._engine.begin() as conn:
-            conn.execute(sa.delete(schema.leases).where(*self._mine()))
-
-    def _take(self, end: float) -> None:
-        c = schema.leases.c
-        with self._engine.begin() as conn:
-            held = {
-                row.subject: row
-                for row in conn.execute(
-                    sa.select(schema.leases)
-                    .where(c.cloud_id == self._cloud_id, c.subject.in_(self._subjects))
-                    .with_for_update()
-                )
-            }
-            for row in held.values():
-                self._refuse_if_alive(row)
-            self._refuse_unfinished(conn)
-            for subject in self._subjects:
-                values = {"run_id": self._run_id, "owner": self._owner, "expires": end}
-                where = (c.cloud_id == self._cloud_id, c.subject == subject)
-                if subject in held:
-                    conn.execute(sa.update(schema.leases).where(*where).values(**values))
-                    continue
-                conn.execute(
-                    schema.leases.insert().values(
-                        cloud_id=self._cloud_id, subject=subject, **values
-                    )
-                )
-
-    def _refuse_if_alive(self, row: sa.Row[tuple[object, ...]]) -> None:
-        if row.owner == self._owner and row.run_id == self._run_id:
-            return
-        if row.expires > self._now() and not gone(row.owner):
-            raise errors.SubjectBusy(
-                f"{row.subject} is being worked on by run {row.run_id} (owner {row.owner});"
-                " wait for it to end, or park it there"
-            )
-
-    def _refuse_unfinished(self, conn: sa.Connection) -> None:
-        other = conn.execute(
-            sa.select(schema.subjects)
-            .join(schema.runs, schema.runs.c.id == schema.subjects.c.run_id)
-            .where(
-                schema.runs.c.cloud_id == self._cloud_id,
-                schema.runs.c.id != self._run_id,
-                schema.subjects.c.subject.in_(self._subjects),
-                schema.subjects.c.state.in_([str(state) for state in UNFINISHED]),
-            )
-        ).first()
-        if other is not None:
-            raise errors.SubjectBusy(
-                f"{other.subject} is {other.state} in run {other.run_id}, which no process works"
-                " on: resume that run or roll it back first"
-            )
-
-
-def mine_update(where: Iterable[sa.ColumnElement[bool]], end: float) -> sa.Update:
-    """Build the statement that prolongs the leases of an owner."""
-    return sa.update(schema.leases).where(*where).values(expires=end)
-
-
-def wall_clock() -> float:
-    """Return epoch seconds; leases are compared across hosts."""
-    return time.time()
 
 
 @functools.cache

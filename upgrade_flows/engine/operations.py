@@ -1,34 +1,27 @@
-"""What an operator can do with a run: start, run, resume, roll back, commit, park."""
+"""What an operator can do with a run in this process: start, run, resume, roll back, commit."""
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent import futures
-from contextlib import contextmanager
 
 from upgrade_flows import errors
 from upgrade_flows.cloud.api import Cloud
-from upgrade_flows.engine import scheduler, store
-from upgrade_flows.engine.leases import Lease, process_owner
-from upgrade_flows.engine.listener import Observer
-from upgrade_flows.engine.records import RunRecord
-from upgrade_flows.engine.runner import Runner, Verify
-from upgrade_flows.engine.scheduler import IN_PROGRESS, Job, RunState, Work
+from upgrade_flows.engine.leases import process_owner
+from upgrade_flows.engine.ledger import Observer
+from upgrade_flows.engine.orders import Orders
+from upgrade_flows.engine.runner import Manner, Verify
+from upgrade_flows.engine.scheduler import ALLOWED, IN_PROGRESS, Job, Moves, Work
 from upgrade_flows.engine.store import Journal
+from upgrade_flows.engine.worker import Tools, Worker
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import State
-from upgrade_flows.steps.base import Context, Plugins, Settings
+from upgrade_flows.steps.base import Plugins, Settings
 from upgrade_flows.steps.vault import Vault
 
 LOG = logging.getLogger(__name__)
-
-#: states from which there is something to take back
-_UNDOABLE = (State.CHANGED, State.CHANGING, State.PARKED, State.UNDOING, State.RESIDUE)
-
-_SETTLEABLE = (State.CHANGED, State.SETTLING)
 
 
 class Engine:
@@ -40,6 +33,8 @@ class Engine:
         just before the first step that touches it.
     :param vault: what seals secrets; every process that goes on with a run needs the same key.
         By default, the key file beside an SQLite journal, ``<journal>.key``.
+    :param steps_at_a_time: how many steps of one subject may run together, where they do not
+        depend on each other.
     """
 
     def __init__(
@@ -52,12 +47,15 @@ class Engine:
         owner: str | None = None,
         verify: Verify | None = None,
         vault: Vault | None = None,
+        steps_at_a_time: int = 1,
     ) -> None:
-        self._journal, self._cloud = journal, cloud
+        self._journal = journal
         self._vault = vault or journal.vault
-        self._plugins, self._settings = plugins, settings
+        self._tools = Tools(cloud, plugins, settings, self._vault)
+        self._orders = Orders(journal, cloud.id)
         self._observer, self._verify = observer, verify
         self._owner = owner or process_owner()
+        self._steps_at_a_time = steps_at_a_time
         self._parking = False
         self._at_work = threading.Lock()
 
@@ -67,29 +65,32 @@ class Engine:
         :raises PlanChanged: the plan was edited, or is for another cloud.
         :raises SubjectBusy: another run has one of the subjects.
         """
-        plan.check_for(self._cloud.id)
-        run_id = store.new_run_id(self._journal.now())
-        subjects = [action.subject for action in plan.actions]
-        if len(set(subjects)) != len(subjects):
-            raise errors.RequestError(f"plan {plan.id} has more than one action for a subject")
-        with self._journal.lease(subjects, self._owner, run_id, cloud_id=plan.cloud_id):
-            return self._journal.create_run(plan, run_id)
+        return self._orders.start(plan)
 
     def run(self, run_id: str) -> str:
         """Do what the plan says, until it is done, halted or parked."""
-        record = self._record(run_id)
-        if record.withdrawn:
+        if self._orders.record(run_id).withdrawn:
             raise errors.RequestError(
                 f"run {run_id} was rolled back: make a new plan, or roll back again to finish"
             )
-        return self._forward(record)
+        return self.resume(run_id)
 
     def resume(self, run_id: str) -> str:
         """Finish what is unfinished, in the direction it had, and go on from there."""
-        record = self._record(run_id)
+        record = self._orders.record(run_id)
         if record.withdrawn:
             return self.rollback(run_id)
-        return self._forward(record)
+        subjects = self._journal.subjects(run_id)
+        self._orders.refuse_busy(
+            [
+                name
+                for name, subject in subjects.items()
+                if subject.state is State.PENDING or subject.state in IN_PROGRESS
+            ],
+            run_id,
+        )
+        self._orders.resume(run_id)
+        return self._work(run_id, ALLOWED[Moves.ALL])
 
     def rollback(self, run_id: str, subjects: Sequence[str] | None = None) -> str:
         """Take back what was done to the subjects, in reverse order.
@@ -98,26 +99,18 @@ class Engine:
 
         :raises RequestError: a named subject has nothing that can be taken back.
         """
-        record = self._record(run_id)
-        chosen = self._choose(record, subjects, _UNDOABLE, "taken back")
-        waves = [
-            (wave.at_a_time, [a.subject for a in reversed(wave.actions) if a.subject in chosen])
-            for wave in reversed(record.plan.waves)
-        ]
-        return self._each(record, Work.UNDO, waves, withdrawn=subjects is None)
+        self._refuse_busy(run_id, subjects)
+        self._orders.rollback(run_id, subjects)
+        return self._work(run_id, (Work.UNDO,))
 
     def commit(self, run_id: str, subjects: Sequence[str] | None = None) -> str:
         """Give up the way back: settle the subjects that are changed.
 
         :raises RequestError: a named subject is not changed.
         """
-        record = self._record(run_id)
-        chosen = self._choose(record, subjects, _SETTLEABLE, "committed")
-        waves = [
-            (wave.at_a_time, [a.subject for a in wave.actions if a.subject in chosen])
-            for wave in record.plan.waves
-        ]
-        return self._each(record, Work.SETTLE, waves)
+        self._refuse_busy(run_id, subjects)
+        self._orders.commit(run_id, subjects)
+        return self._work(run_id, (Work.SETTLE,))
 
     def park(self) -> None:
         """Stop after the current steps; may be called from any thread or signal handler.
@@ -126,125 +119,64 @@ class Engine:
         """
         self._parking = True
 
-    def _forward(self, record: RunRecord) -> str:
-        plan, run_id = record.plan, record.id
-        held = [
-            subject
-            for subject, state in self._states(run_id).items()
-            if state is State.PENDING or state in IN_PROGRESS
-        ]
-        seen: set[str] = set()
+    def _refuse_busy(self, run_id: str, subjects: Sequence[str] | None) -> None:
+        self._orders.record(run_id)
+        self._orders.refuse_busy(subjects or list(self._journal.subjects(run_id)), run_id)
 
-        def pick(_free: int) -> Iterable[Job]:
-            decision = scheduler.next_jobs(plan, self._states(run_id))
-            if decision.halted and not seen:
-                LOG.warning("run %s: %s", run_id, decision.halted)
-            jobs = [job for job in decision.jobs if job.subject not in seen]
-            seen.update(job.subject for job in jobs)
-            return jobs
-
-        with self._operation(run_id, held) as lease:
-            width = max((wave.at_a_time for wave in plan.waves), default=1)
-            self._work(self._runs(record, lease), width, pick)
-        return self._journal.run(run_id).state
-
-    def _each(
-        self, record: RunRecord, work: Work, waves: list[tuple[int, list[str]]],
-        withdrawn: bool = False,
-    ) -> str:  # fmt: skip
-        subjects = [subject for _, names in waves for subject in names]
-        with self._operation(record.id, subjects) as lease:
-            if withdrawn:
-                self._journal.update_run(record.id, withdrawn=True)
-            do = self._runs(record, lease)
-            for width, names in waves:
-                self._work(do, width, _queue([Job(subject, work) for subject in names]))
-        return self._journal.run(record.id).state
-
-    def _work(
-        self, do: Callable[[Job], State], width: int, pick: Callable[[int], Iterable[Job]]
-    ) -> None:
-        """Keep the picked jobs in progress until there is none; then raise the first error."""
-        flying: set[futures.Future[State]] = set()
-        failed: BaseException | None = None
-        with futures.ThreadPoolExecutor(max(width, 1), thread_name_prefix="subject") as pool:
-            while True:
-                if not self._parking and failed is None:
-                    flying |= {pool.submit(do, job) for job in pick(width - len(flying))}
-                if not flying:
-                    break
-                done, flying = futures.wait(flying, return_when=futures.FIRST_COMPLETED)
-                for future in done:
-                    failed = failed or future.exception()
-        if failed is not None:
-            raise failed
-
-    def _runs(self, record: RunRecord, lease: Lease) -> Callable[[Job], State]:
-        ctx = Context(record.id, self._cloud, self._plugins, self._settings, self._vault)
-
-        def do(job: Job) -> State:
-            action = record.plan.action(job.subject)
-            runner = Runner(
-                self._journal, ctx, action, lease.check, lambda: self._parking,
-                self._observer, self._verify,
-            )  # fmt: skip
-            if job.work is Work.UNDO:
-                return runner.undo()
-            return runner.settle() if job.work is Work.SETTLE else runner.change()
-
-        return do
-
-    @contextmanager
-    def _operation(self, run_id: str, subjects: Iterable[str]) -> Iterator[Lease]:
-        """Hold the subjects, and note where the run stands before and after."""
+    def _work(self, run_id: str, works: tuple[Work, ...]) -> str:
+        """Keep in progress what should be, until there is nothing; return the run's state."""
         if not self._at_work.acquire(blocking=False):
             raise errors.RequestError("this engine is at work already; use another one")
         try:
-            with self._journal.lease(subjects, self._owner, run_id) as lease:
-                self._journal.update_run(run_id, state=RunState.RUNNING, ended=None)
-                try:
-                    yield lease
-                except (errors.JournalError, errors.SubjectBusy):
-                    raise  # nothing can, or may, be written any more
-                except BaseException:
-                    self._note_end(run_id, lease)
-                    raise
-                self._note_end(run_id, lease)
+            width = self._journal.run(run_id).outline.width
+            with (
+                self._journal.keeper(self._owner) as keeper,
+                futures.ThreadPoolExecutor(width, thread_name_prefix="subject") as pool,
+                futures.ThreadPoolExecutor(
+                    width * self._steps_at_a_time, thread_name_prefix="step"
+                ) as step_pool,
+            ):
+                manner = Manner(
+                    parking=lambda: self._parking,
+                    verify=self._verify,
+                    pool=step_pool if self._steps_at_a_time > 1 else None,
+                    width=self._steps_at_a_time,
+                )
+                worker = Worker(self._journal, self._tools, keeper, manner, self._observer)
+                self._keep_going(run_id, works, worker, pool)
         finally:
             self._parking = False
             self._at_work.release()
+        return self._orders.conclude(run_id)
 
-    def _note_end(self, run_id: str, lease: Lease) -> None:
-        lease.check()
-        record = self._journal.run(run_id)
-        state = scheduler.run_state(record.plan, self._states(run_id), record.withdrawn)
-        ended = None if state is RunState.PARKED else self._cloud.clock.time()
-        self._journal.update_run(run_id, state=state, ended=ended)
-
-    def _choose(
-        self, record: RunRecord, wanted: Sequence[str] | None, good: tuple[State, ...], verb: str
-    ) -> set[str]:
-        states = self._states(record.id)
-        if wanted is None:
-            return {subject for subject, state in states.items() if state in good}
-        for subject in wanted:
-            if subject not in states:
-                raise errors.RequestError(f"run {record.id} has no subject {subject!r}")
-            if states[subject] not in good:
-                raise errors.RequestError(
-                    f"{subject} is {states[subject]}: it cannot be {verb} (only {', '.join(good)})"
-                )
-        return set(wanted)
-
-    def _record(self, run_id: str) -> RunRecord:
-        record = self._journal.run(run_id)
-        record.plan.check_for(self._cloud.id)
-        return record
-
-    def _states(self, run_id: str) -> dict[str, State]:
-        return {name: r.state for name, r in self._journal.subjects(run_id).items()}
-
-
-def _queue(jobs: Iterable[Job]) -> Callable[[int], Iterable[Job]]:
-    rest = iter(jobs)
-    return lambda free: itertools.islice(rest, free)
+    def _keep_going(
+        self, run_id: str, works: tuple[Work, ...], worker: Worker, pool: futures.Executor
+    ) -> None:
+        """Do every job once, as its turn comes; then raise the first error."""
+        seen: set[str] = set()
+        given_up: set[str] = set()
+        flying: dict[futures.Future[State | None], Job] = {}
+        failed: BaseException | None = None
+        while True:
+            if not self._parking and failed is None:
+                decision = self._journal.claims.decide(run_id, works, given_up)
+                if decision.halted and not seen:
+                    LOG.warning("run %s: %s", run_id, decision.halted)
+                for job in decision.jobs:
+                    if job.subject not in seen:
+                        seen.add(job.subject)
+                        future = pool.submit(worker.do, run_id, job, works, frozenset(given_up))
+                        flying[future] = job
+            if not flying:
+                break
+            done, _ = futures.wait(flying, return_when=futures.FIRST_COMPLETED)
+            for future in done:
+                job = flying.pop(future)
+                failed = failed or future.exception()
+                if failed is None and future.result() in IN_PROGRESS:
+                    given_up.add(job.subject)
+        if failed is None:
+            return
+        if not isinstance(failed, (errors.JournalError, errors.SubjectBusy)):
+            self._orders.conclude(run_id)
+        raise failed

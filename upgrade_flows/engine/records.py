@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from upgrade_flows.engine.scheduler import Outline
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Residue, State
 
@@ -13,28 +16,41 @@ from upgrade_flows.model.report import Residue, State
 class RunRecord:
     """One run; ``state`` is a ``scheduler.RunState``, times are epoch seconds.
 
+    ``size`` is the number of its subjects.  ``moves`` is a ``scheduler.Moves``: what may be done
+    in it now.  ``submitted``: conductors carry it out, rather than the process that began it.
     ``withdrawn``: the whole run was rolled back, so nothing of it may begin any more.
     """
 
     id: str
-    plan: Plan
+    plan_id: str
+    cloud_id: str
+    capability: str
+    size: int
     state: str
     created: float
-    ended: float | None = None
-    withdrawn: bool = False
+    ended: float | None
+    moves: str
+    submitted: bool
+    withdrawn: bool
+    outline: Outline
+    read_plan: Callable[[], Plan] = field(repr=False, compare=False)
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The plan, read from the journal when it is asked for: it may be long."""
+        return self.read_plan()
 
 
 @dataclass(frozen=True)
 class SubjectRecord:
-    """One subject of a run: where it stands, and the flows that brought it there."""
+    """One subject of a run: where it stands, and what is wanted of it (``scheduler.Work``)."""
 
     subject: str
     state: State
+    work: str = ""
     error: str = ""
     started: float | None = None
     ended: float | None = None
-    flow_uuid: str = ""
-    settle_uuid: str = ""
     result: dict[str, Any] = field(default_factory=dict)
     residue: tuple[Residue, ...] = ()
 
@@ -44,7 +60,8 @@ class Event:
     """One moment of a run's timeline.
 
     ``what`` is ``started``, ``finished``, ``failed``, ``reverting``, ``reverted`` or ``residue``
-    of a ``step``; without a step, it is the state that the subject has reached.
+    of a ``step``; without a step, it is the state that the subject has reached.  ``owner`` is
+    the process that did it.
     """
 
     time: float
@@ -52,3 +69,4 @@ class Event:
     step: str
     what: str
     detail: str = ""
+    owner: str = ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent import futures
+from dataclasses import dataclass
 from typing import Any
 
 from taskflow import states as tf
@@ -11,10 +13,12 @@ from taskflow.persistence import models
 
 from upgrade_flows import errors
 from upgrade_flows.engine import details
+from upgrade_flows.engine.claims import Taken
 from upgrade_flows.engine.factory import Phase, flow_for
-from upgrade_flows.engine.listener import Observer, StepListener
-from upgrade_flows.engine.machine import Engine
-from upgrade_flows.engine.persistence import Backend
+from upgrade_flows.engine.graph import Graph
+from upgrade_flows.engine.ledger import Ledger
+from upgrade_flows.engine.machine import Machine
+from upgrade_flows.engine.scheduler import Work
 from upgrade_flows.engine.store import Journal, flow_uuid
 from upgrade_flows.model.plan import Action
 from upgrade_flows.model.report import State
@@ -29,203 +33,173 @@ SETTLE_ATTEMPTS = 3
 Verify = Callable[[Action], str | None]
 
 
-class Runner:
-    """One subject of one run, in the thread that calls.
+@dataclass(frozen=True)
+class Manner:
+    """How subjects are worked on, whatever the subject.
 
-    :param fence: raises when the lease is lost; then nothing more is done or written.
-    :param parking: whether to stop after the current step.
-    :param verify: called before anything is done to the subject.
+    :param parking: whether to stop after the current steps.
+    :param verify: called before anything is done to a subject.
+    :param pool: runs steps that do not depend on each other at the same time, ``width`` of them.
+    :param most_tries: how often a subject is given up before it is quarantined; None: never,
+        because an operator is looking on.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        ctx: Context,
-        action: Action,
-        fence: Callable[[], None],
-        parking: Callable[[], bool],
-        observer: Observer | None = None,
-        verify: Verify | None = None,
-    ) -> None:
-        self._journal, self._ctx, self._action = journal, ctx, action
-        self._run_id, self._subject = ctx.run_id, action.subject
-        self._fence, self._parking = fence, parking
-        self._observer, self._verify = observer, verify
-        self._backend: Backend = journal.backend.fenced(fence)
+    parking: Callable[[], bool] = lambda: False
+    verify: Verify | None = None
+    pool: futures.Executor | None = None
+    width: int = 1
+    most_tries: int | None = None
 
-    def change(self) -> State:
+
+class Runner:
+    """One subject that was taken, in the thread that calls."""
+
+    def __init__(
+        self, journal: Journal, ctx: Context, taken: Taken, ledger: Ledger, manner: Manner
+    ) -> None:
+        self._journal, self._ctx, self._taken = journal, ctx, taken
+        self._ledger, self._manner = ledger, manner
+        self._lease, self._action = taken.lease, taken.action
+
+    def run(self) -> State:
+        """Do what is wanted, and return where the subject stands then.
+
+        :raises SubjectBusy: the lease was lost meanwhile; whoever has it goes on.
+        :raises JournalError: the journal did not answer for too long.
+        """
+        self._ledger.announce(self._taken.events)
+        if self._taken.work is Work.CHANGE:
+            return self._change()
+        return self._undo() if self._taken.work is Work.UNDO else self._settle()
+
+    def _change(self) -> State:
         """Do the change, or go on with it; a change that fails is undone."""
-        detail = self._detail(Phase.CHANGE)
+        detail = self._stored(Phase.CHANGE)
         if detail is None or details.untouched(detail):
             reason = self._reason_to_refuse()
             if reason:
-                return self._reach(State.REFUSED, error=reason, ended=self._time())
-            self._begin(Phase.CHANGE, State.CHANGING)
-        elif self._record().state is not State.CHANGING:
-            self._reach(State.CHANGING)
-        detail = self._stored(Phase.CHANGE)
-        if detail.state in (tf.SUCCESS, tf.REVERTED):  # killed before this was noted
-            return self._conclude_change(detail)
+                return self._end(State.REFUSED, error=reason, over=True)
         try:
-            error = self._run(detail, Phase.CHANGE)
-        except (errors.JournalError, errors.SubjectBusy):
-            raise
-        except Exception as exc:  # the flow cannot be built
-            if not details.untouched(self._stored(Phase.CHANGE)):
-                raise
-            return self._reach(State.FAILED, error=_said(exc), ended=self._time())
-        detail = self._stored(Phase.CHANGE)
-        if detail.state == tf.FAILURE:
-            self._revert(error)
-            detail = self._stored(Phase.CHANGE)
-        return self._conclude_change(detail, error)
+            graph = self._graph(Phase.CHANGE)
+            machine, detail = self._machine(graph, detail, Phase.CHANGE)
+        except Exception as exc:
+            return self._give_up(State.PARKED, _said(exc))
+        state = machine.run()
+        if state == tf.SUSPENDED:
+            return self._end(State.PARKED)
+        if state == tf.SUCCESS:
+            return self._end(State.CHANGED, result=_outcome(graph, detail), error="", over=True)
+        residue = details.residues(detail)
+        return self._end(
+            State.RESIDUE if residue else State.FAILED,
+            error=details.first_failure(detail),
+            residue=residue,
+            over=True,
+        )
 
-    def undo(self) -> State:
+    def _undo(self) -> State:
         """Revert what was done, last step first; what was refused before is tried again."""
-        self._reach(State.UNDOING, ended=None)
-        self._revert("")
-        detail = self._detail(Phase.CHANGE)
-        if detail is not None and detail.state == tf.SUSPENDED and details.revertible(detail):
-            return State.UNDOING
-        residue = details.residues(detail) if detail is not None else ()
+        detail = self._stored(Phase.CHANGE)
+        if detail is None or details.untouched(detail):
+            return self._end(State.UNDONE, residue=(), over=True)
+        details.aim_back(detail)
+        try:
+            machine, detail = self._machine(self._graph(Phase.CHANGE), detail, Phase.CHANGE)
+        except Exception as exc:
+            return self._give_up(State.UNDOING, _said(exc))
+        self._ledger.all_steps()
+        if machine.run() == tf.SUSPENDED:
+            return self._end(State.UNDOING)
+        residue = details.residues(detail)
         state = State.RESIDUE if residue else State.UNDONE
-        return self._reach(state, residue=residue, ended=self._time())
+        return self._end(state, residue=residue, over=True)
 
-    def settle(self) -> State:
+    def _settle(self) -> State:
         """Give up the way back; tried again where it fails, never reverted."""
-        outcome = self._record().result
-        if self._flow(Phase.SETTLE, outcome) is None:
-            return self._reach(State.SETTLED, error="", ended=self._time())
-        if self._record().state is not State.SETTLING:
-            self._begin(Phase.SETTLE, State.SETTLING)
-        error = ""
+        try:
+            graph = self._graph(Phase.SETTLE)
+            if graph is None:
+                return self._end(State.SETTLED, error="", over=True)
+            stored = self._stored(Phase.SETTLE)
+            machine, detail = self._machine(graph, stored, Phase.SETTLE)
+        except Exception as exc:
+            return self._give_up(State.SETTLING, _said(exc))
         for attempt in range(SETTLE_ATTEMPTS):
             if attempt:
                 self._ctx.cloud.clock.sleep(2.0**attempt)
-            detail = self._stored(Phase.SETTLE)
-            details.mark_for_retry(detail, self._save)
-            error = self._run(detail, Phase.SETTLE, outcome)
-            detail = self._stored(Phase.SETTLE)
-            if detail.state == tf.SUCCESS:
-                return self._reach(State.SETTLED, error="", ended=self._time())
-            if detail.state == tf.SUSPENDED:
-                return State.SETTLING
-        return self._reach(State.SETTLING, error=error)
+            state = machine.run()
+            if state == tf.SUCCESS:
+                return self._end(State.SETTLED, error="", over=True)
+            if state == tf.SUSPENDED:
+                return self._end(State.SETTLING)
+        return self._give_up(State.SETTLING, details.first_failure(detail))
 
-    def _run(self, detail: Any, phase: Phase, outcome: dict[str, Any] | None = None) -> str:
-        """Run a stored flow until it ends or is parked; return what stopped it, if anything."""
-        engine = self._engine(detail, phase, outcome or {})
-        engine.load()
-        suspended = False
-        with StepListener(engine, self._subject, self._note):
-            try:
-                for _ in engine.run_iter():
-                    if self._parking() and not suspended:
-                        suspended = True
-                        engine.suspend()
-            except Exception as exc:
-                self._fence()
-                state = self._stored(phase).state
-                ours = isinstance(exc, errors.JournalError)  # then FAILURE says nothing
-                if state != tf.REVERTED and (ours or state != tf.FAILURE):
-                    raise
-                return _said(exc)
-        return ""
+    def _graph(self, phase: Phase) -> Any:
+        flow = flow_for(self._ctx, self._action, phase, self._taken.result)
+        return None if flow is None else Graph(flow)
 
-    def _revert(self, error: str) -> None:
-        """Run the change backwards until nothing is left that could be reverted."""
-        detail = self._detail(Phase.CHANGE)
+    def _machine(
+        self, graph: Graph, detail: models.FlowDetail | None, phase: Phase
+    ) -> tuple[Machine, models.FlowDetail]:
+        stored = detail is not None
         if detail is None:
-            return
-        details.mark_for_undo(detail, self._save)
-        while details.revertible(detail) or detail.state != tf.REVERTED:
-            if details.untouched(detail):
-                return
-            error = self._run(self._stored(Phase.CHANGE), Phase.CHANGE) or error
-            detail = self._stored(Phase.CHANGE)
-            if detail.state != tf.FAILURE:
-                return
-            details.give_up_on_stuck(detail, error, self._save)
-
-    def _conclude_change(self, detail: Any, error: str = "") -> State:
-        if detail.state == tf.SUCCESS:
-            engine = self._engine(detail, Phase.CHANGE, {})
-            engine.load()
-            outcome = engine.symbol("outcome")
-            result = outcome if isinstance(outcome, dict) else {}
-            return self._reach(State.CHANGED, result=result, ended=self._time(), error="")
-        if detail.state == tf.SUSPENDED:
-            return self._reach(State.PARKED)
-        residue = details.residues(detail)
-        return self._reach(
-            State.RESIDUE if residue else State.FAILED,
-            error=details.first_failure(detail) or error,
-            residue=residue,
-            ended=self._time(),
+            detail = models.FlowDetail(phase, flow_uuid(*self._name, phase))
+        machine = Machine(
+            graph,
+            detail,
+            self._ledger,
+            undoable=phase is Phase.CHANGE,
+            parking=lambda: self._lease.recalled or self._manner.parking(),
+            pool=self._manner.pool,
+            width=self._manner.width,
         )
+        self._ledger.open(detail, stored)
+        return machine, detail
+
+    def _give_up(self, state: State, why: str) -> State:
+        """Leave the subject for another try, or for an operator if it was tried too often."""
+        tries = self._taken.tries + 1
+        LOG.warning("%s: %s", self._lease.subject, why)
+        if self._manner.most_tries is not None and tries >= self._manner.most_tries:
+            why = f"given up after {tries} tries: {why}"
+            return self._end(State.QUARANTINED, error=why, tries=tries)
+        return self._end(state, error=why, tries=tries)
+
+    def _end(self, state: State, over: bool = False, **values: Any) -> State:
+        """Note where the subject stands now, and let go of it.
+
+        :param over: nothing more is wanted of it.
+        """
+        if over:
+            values |= {"work": "", "ended": self._ctx.cloud.clock.time()}
+        self._ledger.end(state, **{"tries": 0, **values})
+        return state
 
     def _reason_to_refuse(self) -> str | None:
-        if self._verify is None:
+        if self._manner.verify is None:
             return None
         try:
-            return self._verify(self._action)
+            return self._manner.verify(self._action)
         except errors.CloudError as exc:
             return f"it cannot be told whether it is as it was planned: {exc}"
 
-    def _begin(self, phase: Phase, state: State) -> None:
-        self._fence()
-        if self._detail(phase) is None:
-            self._journal.create_flow(self._run_id, self._subject, phase, self._backend)
-        uuid = flow_uuid(self._run_id, self._subject, phase)
-        if phase is Phase.SETTLE:
-            self._reach(state, settle_uuid=uuid, error="")
-        else:
-            self._reach(state, flow_uuid=uuid, started=self._time(), ended=None)
+    @property
+    def _name(self) -> tuple[str, str]:
+        return self._lease.run_id, self._lease.subject
 
-    def _reach(self, state: State, **values: Any) -> State:
-        """Note where the subject stands now."""
-        self._fence()
-        self._journal.update_subject(self._run_id, self._subject, state=state, **values)
-        self._note(str(state), str(values.get("error", "")), "")
-        return state
+    def _stored(self, phase: Phase) -> models.FlowDetail | None:
+        return self._journal.flow(*self._name, phase)
 
-    def _note(self, what: str, detail: str, step: str) -> None:
-        event = self._journal.event(
-            self._run_id, self._subject, what, detail, step, at=self._time()
-        )
-        if self._observer is not None:
-            try:
-                self._observer(event)
-            except Exception:
-                LOG.exception("the observer failed on %s", event)
 
-    def _flow(self, phase: Phase, outcome: dict[str, Any]) -> Any:
-        return flow_for(self._ctx, self._action, phase, outcome)
-
-    def _engine(self, detail: Any, phase: Phase, outcome: dict[str, Any]) -> Engine:
-        flow = self._flow(phase, outcome)
-        return Engine(flow, detail, self._backend, undoable=phase is Phase.CHANGE)
-
-    def _record(self) -> Any:
-        return self._journal.subject(self._run_id, self._subject)
-
-    def _detail(self, phase: Phase) -> models.FlowDetail | None:
-        return self._journal.flow(self._run_id, self._subject, phase)
-
-    def _stored(self, phase: Phase) -> models.FlowDetail:
-        detail = self._detail(phase)
-        if detail is None:
-            raise errors.JournalError(
-                f"the journal has lost the flow of {self._subject} in run {self._run_id}:"
-                " restore it from a backup"
-            )
-        return detail
-
-    def _save(self, detail: models.FlowDetail) -> None:
-        self._backend.get_connection().update_flow_details(detail)
-
-    def _time(self) -> float:
-        return self._ctx.cloud.clock.time()
+def _outcome(graph: Graph, detail: models.FlowDetail) -> dict[str, Any]:
+    """Return what the flow provides as ``outcome``, where that is a dict."""
+    source = graph.provider("outcome")
+    if source is None:
+        return {}
+    name = next(step.name for node, step in graph.step_nodes() if node.index == source[0])
+    found = next(atom.results for atom in detail if atom.name == name)
+    value = found if source[1] is None or found is None else found[source[1]]
+    return value if isinstance(value, dict) else {}
 
 
 def _said(exc: Exception) -> str:

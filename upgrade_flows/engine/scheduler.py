@@ -1,12 +1,16 @@
-"""What to do next, worked out from the plan and from where its subjects stand."""
+"""What to do next, worked out from a run's outline and from where its subjects stand.
+
+Nothing here depends on the size of the run: the journal hands over the few subjects that are in
+progress, that failed, and that are next in line.
+"""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from upgrade_flows.model.plan import Plan, Wave
+from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import State
 
 
@@ -35,6 +39,63 @@ class Work(enum.StrEnum):
     CHANGE = "change"
     UNDO = "undo"
     SETTLE = "settle"
+
+
+class Moves(enum.StrEnum):
+    """What may be done in a run: all that is wanted, all but changes, or nothing (paused)."""
+
+    ALL = "all"
+    BACK = "back"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class WaveOutline:
+    """What the scheduler has to know of a wave."""
+
+    name: str
+    size: int
+    at_a_time: int
+    max_failures: int
+    canary: bool
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What the scheduler has to know of a plan."""
+
+    waves: tuple[WaveOutline, ...]
+    max_failures: int
+
+    @property
+    def width(self) -> int:
+        """The most subjects that are ever in progress together."""
+        return max((wave.at_a_time for wave in self.waves), default=1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one subject stands; ``work`` is what is wanted of it, or empty."""
+
+    subject: str
+    wave: int
+    position: int
+    state: State
+    work: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands.
+
+    :param busy: the subjects in progress (``IN_PROGRESS``).
+    :param waiting: those that are next in line, for each kind of work in its own order.
+    :param failed: those that failed, were refused, or are quarantined.
+    """
+
+    busy: tuple[Place, ...] = ()
+    waiting: tuple[Place, ...] = ()
+    failed: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,76 +128,111 @@ IN_PROGRESS = {
     State.SETTLING: Work.SETTLE,
 }
 
-_FAILURES = (State.FAILED, State.RESIDUE)
+#: the works that each kind of moves allows
+ALLOWED = {
+    Moves.ALL: (Work.UNDO, Work.SETTLE, Work.CHANGE),
+    Moves.BACK: (Work.UNDO, Work.SETTLE),
+    Moves.NONE: (),
+}
+
+#: states that count as failures; a canary that was refused has proven nothing either
+FAILURES = (State.FAILED, State.RESIDUE, State.QUARANTINED)
 
 
-def next_jobs(plan: Plan, states: Mapping[str, State]) -> Decision:
-    """Decide what should be in progress, from the states alone.
+def outline_of(plan: Plan) -> Outline:
+    """Return the outline of a plan."""
+    return Outline(
+        tuple(
+            WaveOutline(w.name, len(w.actions), w.at_a_time, w.gate.max_failures, w.canary)
+            for w in plan.waves
+        ),
+        plan.request.rollout.max_failures,
+    )
 
-    Waves go one after the other, ``at_a_time`` subjects of a wave together; unfinished
-    subjects come before pending ones.  Nothing new begins as soon as a wave's gate, or the
-    failures that the whole rollout may have, are exceeded; what is unfinished is finished
-    even then.
+
+def next_jobs(
+    outline: Outline,
+    standing: Standing,
+    works: Iterable[Work] = ALLOWED[Moves.ALL],
+    without: Container[str] = (),
+) -> Decision:
+    """Decide what should be in progress.
+
+    Waves go one after the other, ``at_a_time`` subjects of a wave together, whatever is done to
+    them; unfinished subjects come before waiting ones, and undoing before changing.  Undoing
+    goes through the waves backwards.  No change begins as soon as a wave's gate, or the failures
+    that the whole rollout may have, are exceeded; what is unfinished is finished even then.
+
+    :param works: the kinds of work to look at.
+    :param without: subjects that are left as they are; a change among them keeps its place in
+        the window, because its subject may be out of service.
     """
-    halted = _reason_to_halt(plan, states)
-    for wave in plan.waves:
-        unfinished = [
-            Job(action.subject, IN_PROGRESS[state])
-            for action in wave.actions
-            if (state := _state(states, action.subject)) in IN_PROGRESS
-        ]
-        pending = [
-            Job(action.subject, Work.CHANGE)
-            for action in wave.actions
-            if _state(states, action.subject) is State.PENDING
-        ]
-        jobs = unfinished if halted else unfinished + pending
-        if jobs:
-            return Decision(tuple(jobs[: wave.at_a_time]), halted)
-    return Decision((), halted, finished=True)
+    halted = reason_to_halt(outline, standing.failed)
+    jobs: list[Job] = []
+    queues: list[tuple[Work, int, list[Place]]] = []
+    for work in works:
+        back = work is Work.UNDO
+        unfinished = [place for place in standing.busy if place.work == work]
+        waiting = [place for place in standing.waiting if place.work == work]
+        if work is not Work.CHANGE:
+            unfinished = [place for place in unfinished if place.subject not in without]
+        elif halted:
+            waiting = []
+        if not unfinished and not waiting:
+            continue
+        wave = (max if back else min)(place.wave for place in (*unfinished, *waiting))
+        unfinished.sort(key=lambda place: place.position, reverse=back)
+        begun = [Job(place.subject, work) for place in unfinished if place.wave == wave]
+        jobs += begun[: outline.waves[wave].at_a_time]
+        queues.append((work, wave, [place for place in waiting if place.wave == wave]))
+    for work, wave, waiting in queues:
+        room = max(0, outline.waves[wave].at_a_time - len(jobs))
+        jobs += [Job(place.subject, work) for place in waiting[:room]]
+    return Decision(tuple(jobs), halted, finished=not jobs)
 
 
-def run_state(plan: Plan, states: Mapping[str, State], withdrawn: bool) -> RunState:
-    """Say where a run stands in which nothing is being done."""
-    found = {_state(states, action.subject) for action in plan.actions}
+def run_state(
+    outline: Outline,
+    found: Mapping[State, int],
+    failed: Iterable[Place],
+    withdrawn: bool,
+) -> RunState:
+    """Say where a run stands in which nothing is being done.
+
+    :param found: how many subjects are in each state.
+    """
+    states = {state for state, count in found.items() if count}
     if withdrawn:
-        found.discard(State.PENDING)
-    if found & set(IN_PROGRESS):
+        states.discard(State.PENDING)
+    if states & {*IN_PROGRESS, State.QUARANTINED}:
         return RunState.PARKED
-    if State.RESIDUE in found:
+    if State.RESIDUE in states:
         return RunState.RESIDUE
-    if State.PENDING in found:
-        return RunState.HALTED if _reason_to_halt(plan, states) else RunState.PARKED
-    if State.CHANGED in found and not found & {State.FAILED, State.REFUSED}:
+    if State.PENDING in states:
+        return RunState.HALTED if reason_to_halt(outline, failed) else RunState.PARKED
+    if State.CHANGED in states and not states & {State.FAILED, State.REFUSED}:
         return RunState.CHANGED
-    if found & {State.FAILED, State.REFUSED} and not withdrawn:
+    if states & {State.FAILED, State.REFUSED} and not withdrawn:
         return RunState.FAILED
-    if State.SETTLED in found:
+    if State.SETTLED in states:
         return RunState.SETTLED
-    return RunState.UNDONE if found or withdrawn else RunState.CHANGED
+    return RunState.UNDONE if states or withdrawn else RunState.CHANGED
 
 
-def _reason_to_halt(plan: Plan, states: Mapping[str, State]) -> str | None:
+def reason_to_halt(outline: Outline, failed: Iterable[Place]) -> str | None:
+    """Return which budget of failures is exceeded, or None."""
     total = 0
-    for wave in plan.waves:
-        failed = _failures(wave, states)
-        total += len(failed)
-        if len(failed) > wave.gate.max_failures:
+    places = sorted(failed, key=lambda place: place.position)
+    for index, wave in enumerate(outline.waves):
+        counted = (*FAILURES, State.REFUSED) if wave.canary else FAILURES
+        names = [p.subject for p in places if p.wave == index and p.state in counted]
+        total += len(names)
+        if len(names) > wave.max_failures:
+            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
             return (
-                f"wave {wave.name}: {len(failed)} failed ({', '.join(failed)}),"
-                f" its gate allows {wave.gate.max_failures}"
+                f"wave {wave.name}: {len(names)} failed ({shown}),"
+                f" its gate allows {wave.max_failures}"
             )
-    allowed = plan.request.rollout.max_failures
-    if total > allowed:
-        return f"{total} subjects failed in all, the rollout allows {allowed}"
+    if total > outline.max_failures:
+        return f"{total} subjects failed in all, the rollout allows {outline.max_failures}"
     return None
-
-
-def _failures(wave: Wave, states: Mapping[str, State]) -> list[str]:
-    """Return the subjects that failed; a canary that was refused has proven nothing either."""
-    counted = (*_FAILURES, State.REFUSED) if wave.canary else _FAILURES
-    return [a.subject for a in wave.actions if _state(states, a.subject) in counted]
-
-
-def _state(states: Mapping[str, State], subject: str) -> State:
-    return states.get(subject, State.PENDING)

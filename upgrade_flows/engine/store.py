@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from taskflow import exceptions as tf_exc
 from taskflow import states as tf
 from taskflow.persistence import models
 
 from upgrade_flows import errors
-from upgrade_flows.engine import schema
-from upgrade_flows.engine.leases import Lease, wall_clock
-from upgrade_flows.engine.persistence import Backend, patiently
+from upgrade_flows.engine import database, persistence, schema
+from upgrade_flows.engine.claims import Claims, Taken
+from upgrade_flows.engine.leases import TTL_S, Keeper, process_owner
+from upgrade_flows.engine.ledger import Ledger, Observer, Statements
 from upgrade_flows.engine.records import Event, RunRecord, SubjectRecord
+from upgrade_flows.engine.scheduler import IN_PROGRESS, Moves, Outline, RunState, Work, outline_of
 from upgrade_flows.model import codec
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Residue, State, StepRecord
@@ -37,12 +39,13 @@ _ENDS = ("finished", "failed", "reverted", "residue")
 class Journal:
     """The memory of all runs; safe to share between threads."""
 
-    def __init__(self, engine: sa.Engine, backend: Backend) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
-        self.backend = backend
         self.key_file: Path | None = None
-        self.now: Callable[[], float] = wall_clock
-        self._reader = schema.reader(engine)
+        self.now: Callable[[], float] = time.time
+        self.claims = Claims(engine, lambda: self.now())
+        self._statements = Statements(engine)
+        self._reader = database.reader(engine)
 
     @classmethod
     def open(cls, url: str, key_file: Path | None = None) -> Journal:
@@ -52,9 +55,14 @@ class Journal:
             the journal's own path with ``.key`` behind it.
         :raises JournalError: it cannot be used; says what to do.
         """
-        journal = cls(*schema.connect(url))
+        journal = cls(database.connect(url))
         journal.key_file = key_file
         return journal
+
+    @functools.cached_property
+    def backend(self) -> persistence.Backend:
+        """What TaskFlow's own engines and jobboards keep their books in."""
+        return persistence.Backend(self.engine)
 
     @property
     def vault(self) -> Vault:
@@ -73,29 +81,52 @@ class Journal:
         """Let go of the database."""
         self.engine.dispose()
 
-    def create_run(self, plan: Plan, run_id: str = "") -> str:
-        """Record a run of a plan, with all of its subjects pending, and return its id."""
+    def keeper(self, owner: str | None = None, ttl_s: float = TTL_S) -> Keeper:
+        """Return what keeps an owner alive while it is at work; a context.
+
+        :param owner: by default this process.
+        """
+        return Keeper(self.engine, owner or process_owner(), ttl_s, lambda: self.now())
+
+    def ledger(
+        self, taken: Taken, clock: Callable[[], float], observer: Observer | None = None
+    ) -> Ledger:
+        """Return what keeps the record of a subject that was taken."""
+        book_id = flow_uuid(taken.lease.run_id, "", "book")
+        return Ledger(self.engine, self._statements, taken.lease, book_id, clock, observer)
+
+    def create_run(self, plan: Plan, run_id: str = "", submitted: bool = False) -> str:
+        """Record a run of a plan, with all of its subjects pending, and return its id.
+
+        :raises SubjectBusy: a subject is being worked on, or is unfinished in another run.
+        """
         now = self.now()
         run_id = run_id or new_run_id(now)
         rows = [
-            {"run_id": run_id, "subject": action.subject, "position": position,
-             "state": str(State.PENDING), "error": "", "flow_uuid": "", "settle_uuid": "",
-             "result": "{}", "residue": "[]"}
-            for position, action in enumerate(plan.actions)
+            {"run_id": run_id, "subject": action.subject, "position": position, "wave": index,
+             "action": codec.canonical(action), "state": str(State.PENDING),
+             "work": str(Work.CHANGE), "error": "", "result": "{}", "residue": "[]",
+             "tries": 0, "progress": 0}
+            for position, (index, action) in enumerate(
+                (index, action) for index, wave in enumerate(plan.waves) for action in wave.actions
+            )
         ]  # fmt: skip
+        run = {
+            "id": run_id, "plan_id": plan.id, "cloud_id": plan.cloud_id,
+            "capability": plan.request.capability, "plan": plan.to_json(),
+            "outline": codec.canonical(outline_of(plan)), "state": str(RunState.PENDING),
+            "moves": str(Moves.ALL), "submitted": submitted, "withdrawn": False, "created": now,
+        }  # fmt: skip
+        book = {"id": flow_uuid(run_id, "", "book"), "name": run_id, "meta": "{}"}
 
         def create() -> None:
             with self.engine.begin() as conn:
-                conn.execute(
-                    schema.runs.insert().values(
-                        id=run_id, plan_id=plan.id, cloud_id=plan.cloud_id, plan=plan.to_json(),
-                        state="pending", withdrawn=False, created=now,
-                    )
-                )  # fmt: skip
+                conn.execute(schema.runs.insert().values(**run))
                 if rows:
                     conn.execute(schema.subjects.insert(), rows)
+                conn.execute(schema.books.insert().values(**book))
 
-        patiently("the run cannot be recorded", create)
+        database.patiently("the run cannot be recorded", create)
         return run_id
 
     def run(self, run_id: str) -> RunRecord:
@@ -103,27 +134,32 @@ class Journal:
 
         :raises RequestError: there is none of that id.
         """
-        rows = self._rows(sa.select(schema.runs).where(schema.runs.c.id == run_id))
+        rows = self._runs(schema.runs.c.id == run_id)
         if not rows:
             raise errors.RequestError(f"the journal holds no run {run_id!r}")
-        return _run(rows[0])
+        return rows[0]
 
-    def runs(self) -> tuple[RunRecord, ...]:
-        """Return all runs, newest first."""
-        c = schema.runs.c
-        rows = self._rows(sa.select(schema.runs).order_by(c.created.desc(), c.id.desc()))
-        return tuple(_run(row) for row in rows)
+    def runs(self, submitted: bool | None = None, open_only: bool = False) -> tuple[RunRecord, ...]:
+        """Return runs, newest first.
+
+        :param submitted: only those that were, or were not, submitted to conductors.
+        :param open_only: only those that are pending or running.
+        """
+        r = schema.runs.c
+        where: list[Any] = [] if submitted is None else [r.submitted == submitted]
+        if open_only:
+            where.append(r.state.in_([str(RunState.PENDING), str(RunState.RUNNING)]))
+        return tuple(self._runs(*where))
 
     def update_run(self, run_id: str, **values: Any) -> None:
-        """Change the ``state``, ``ended`` or ``withdrawn`` of a run."""
-        if "state" in values:
-            values["state"] = str(values["state"])
+        """Change fields of a run's record: ``state``, ``ended``, ``moves``, ``withdrawn``."""
+        values = {k: str(v) if k in ("state", "moves") else v for k, v in values.items()}
         self._execute(sa.update(schema.runs).where(schema.runs.c.id == run_id).values(**values))
 
     def subjects(self, run_id: str) -> dict[str, SubjectRecord]:
         """Return the subjects of a run, in the plan's order."""
         c = schema.subjects.c
-        query = sa.select(schema.subjects).where(c.run_id == run_id).order_by(c.position)
+        query = sa.select(*_SUBJECT).where(c.run_id == run_id).order_by(c.position)
         return {row.subject: _subject(row) for row in self._rows(query)}
 
     def subject(self, run_id: str, subject: str) -> SubjectRecord:
@@ -132,16 +168,25 @@ class Journal:
         :raises RequestError: the run has none of that name.
         """
         c = schema.subjects.c
-        query = sa.select(schema.subjects).where(c.run_id == run_id, c.subject == subject)
-        rows = self._rows(query)
+        rows = self._rows(sa.select(*_SUBJECT).where(c.run_id == run_id, c.subject == subject))
         if not rows:
             raise errors.RequestError(f"run {run_id} has no subject {subject!r}")
         return _subject(rows[0])
 
+    def counts(self, run_id: str) -> dict[State, int]:
+        """Return how many subjects of a run are in each state."""
+        c = schema.subjects.c
+        query = sa.select(c.state, sa.func.count().label("number")).where(c.run_id == run_id)
+        return {State(row.state): row.number for row in self._rows(query.group_by(c.state))}
+
     def update_subject(self, run_id: str, subject: str, **values: Any) -> None:
-        """Change fields of a subject's record."""
+        """Change fields of a subject's record.
+
+        A state that means work in progress brings the work that is wanted with it.
+        """
         if "state" in values:
-            values["state"] = str(values["state"])
+            state = State(values["state"])
+            values = {"work": str(IN_PROGRESS.get(state, "")), **values, "state": str(state)}
         for name in ("result", "residue"):
             if name in values:
                 values[name] = codec.canonical(values[name])
@@ -152,25 +197,22 @@ class Journal:
             .values(**values)
         )
 
-    def event(
-        self, run_id: str, subject: str, what: str, detail: str = "", step: str = "",
-        at: float | None = None,
-    ) -> Event:  # fmt: skip
-        """Add a moment to a run's timeline."""
-        moment = Event(self.now() if at is None else at, subject, step, what, detail)
-        self._execute(schema.events.insert().values(run_id=run_id, **codec.to_plain(moment)))
-        return moment
-
-    def events(self, run_id: str, subject: str | None = None) -> tuple[Event, ...]:
+    def events(self, run_id: str, subject: str | None = None, after: int = 0) -> tuple[Event, ...]:
         """Return the timeline of a run, or of one of its subjects, oldest first."""
+        return tuple(event for _, event in self.numbered_events(run_id, subject, after))
+
+    def numbered_events(
+        self, run_id: str, subject: str | None = None, after: int = 0
+    ) -> list[tuple[int, Event]]:
+        """Return the timeline behind an event, each with its number, for who follows it."""
         c = schema.events.c
-        query = sa.select(schema.events).where(c.run_id == run_id).order_by(c.id)
+        query = sa.select(schema.events).where(c.run_id == run_id, c.id > after).order_by(c.id)
         if subject is not None:
             query = query.where(c.subject == subject)
-        return tuple(
-            Event(row.time, row.subject, row.step, row.what, row.detail)
+        return [
+            (row.id, Event(row.time, row.subject, row.step, row.what, row.detail, row.owner))
             for row in self._rows(query)
-        )
+        ]
 
     def steps(self, run_id: str, subject: str) -> tuple[StepRecord, ...]:
         """Return the steps of a subject: those that began in that order, then the others."""
@@ -201,77 +243,74 @@ class Journal:
             for atom in atoms
         )
 
-    def lease(
-        self, subjects: Iterable[str], owner: str, run_id: str, ttl_s: float = 60.0,
-        cloud_id: str = "",
-    ) -> Lease:  # fmt: skip
-        """Take the leases of subjects, all or none, and renew them until released.
+    def flow(self, run_id: str, subject: str, phase: str) -> models.FlowDetail | None:
+        """Return TaskFlow's record of a subject's flow, or None if it never began."""
 
-        :raises SubjectBusy: names the subject, the run and the owner in the way.
-        """
-        cloud_id = cloud_id or self.run(run_id).plan.cloud_id
-        names = tuple(dict.fromkeys(subjects))
-        return Lease(self.engine, cloud_id, names, owner, run_id, ttl_s, self.now).acquire()
+        def read() -> models.FlowDetail | None:
+            with self._reader.connect() as conn:
+                return persistence.read_flow(conn, flow_uuid(run_id, subject, phase))
+
+        detail: models.FlowDetail | None = database.patiently("the journal cannot be read", read)
+        return detail
 
     def purge(self, before: float) -> tuple[str, ...]:
         """Forget runs that ended before a time and that nobody can go on with; return their ids."""
         c = schema.runs.c
         query = sa.select(c.id).where(c.ended < before).order_by(c.created)
-        gone = tuple(
-            row.id
-            for row in self._rows(query)
-            if all(record.state in _OVER for record in self.subjects(row.id).values())
-        )
+        gone = tuple(row.id for row in self._rows(query) if set(self.counts(row.id)) <= set(_OVER))
         for run_id in gone:
-            patiently(f"run {run_id} cannot be purged", self._forget, run_id)
+            database.patiently(f"run {run_id} cannot be purged", self._forget, run_id)
+        self._execute(sa.delete(schema.owners).where(schema.owners.c.expires < before))
         return gone
 
-    def flow(self, run_id: str, subject: str, phase: str) -> models.FlowDetail | None:
-        """Return TaskFlow's record of a subject's flow, or None if it never began."""
-        try:
-            return self.backend.get_connection().get_flow_details(flow_uuid(run_id, subject, phase))
-        except tf_exc.NotFound:
-            return None
-
-    def create_flow(self, run_id: str, subject: str, phase: str, backend: Backend) -> None:
-        """Record a flow, in its subject's logbook, that is about to begin."""
-        book = models.LogBook(f"{run_id}/{subject}"[:255], flow_uuid(run_id, subject, "book"))
-        book.add(models.FlowDetail(phase, flow_uuid(run_id, subject, phase)))
-        backend.get_connection().save_logbook(book)
-
     def _forget(self, run_id: str) -> None:
-        tables = self.backend.get_connection()._tables
         with self.engine.begin() as conn:
-            query = sa.select(schema.subjects.c.subject).where(schema.subjects.c.run_id == run_id)
-            for (subject,) in conn.execute(query).all():
-                book = flow_uuid(run_id, subject, "book")
-                flows = sa.select(tables.flowdetails.c.uuid).where(
-                    tables.flowdetails.c.parent_uuid == book
-                )
-                atoms = tables.atomdetails
-                conn.execute(sa.delete(atoms).where(atoms.c.parent_uuid.in_(flows)))
-                conn.execute(
-                    sa.delete(tables.flowdetails).where(tables.flowdetails.c.parent_uuid == book)
-                )
-                conn.execute(sa.delete(tables.logbooks).where(tables.logbooks.c.uuid == book))
+            book = flow_uuid(run_id, "", "book")
+            persistence.forget_book(conn, book)
+            conn.execute(sa.delete(schema.books).where(schema.books.c.id == book))
             for table in (schema.events, schema.subjects, schema.leases):
                 conn.execute(sa.delete(table).where(table.c.run_id == run_id))
             conn.execute(sa.delete(schema.runs).where(schema.runs.c.id == run_id))
+
+    def _runs(self, *where: Any) -> list[RunRecord]:
+        r = schema.runs.c
+        columns = [column for column in r if column.name != "plan"]
+        query = sa.select(*columns).where(*where).order_by(r.created.desc(), r.id.desc())
+        return [self._run(row) for row in self._rows(query)]
+
+    def _run(self, row: Any) -> RunRecord:
+        outline = codec.from_plain(Outline, json.loads(row.outline))
+        return RunRecord(
+            row.id, row.plan_id, row.cloud_id, row.capability,
+            sum(wave.size for wave in outline.waves), row.state, row.created, row.ended,
+            row.moves, bool(row.submitted), bool(row.withdrawn), outline,
+            functools.partial(self._plan, row.id),
+        )  # fmt: skip
+
+    def _plan(self, run_id: str) -> Plan:
+        (row,) = self._rows(sa.select(schema.runs.c.plan).where(schema.runs.c.id == run_id))
+        return Plan.from_json(row.plan)
 
     def _execute(self, statement: sa.Executable) -> None:
         def execute() -> None:
             with self.engine.begin() as conn:
                 conn.execute(statement)
 
-        patiently("the journal cannot be written", execute)
+        database.patiently("the journal cannot be written", execute)
 
     def _rows(self, query: sa.Select[Any]) -> list[Any]:
         def fetch() -> list[Any]:
             with self._reader.connect() as conn:
                 return list(conn.execute(query))
 
-        rows: list[Any] = patiently("the journal cannot be read", fetch)
+        rows: list[Any] = database.patiently("the journal cannot be read", fetch)
         return rows
+
+
+_SUBJECT = [
+    schema.subjects.c[name]
+    for name in ("subject", "state", "work", "error", "started", "ended", "result", "residue")
+]
 
 
 def new_run_id(now: float) -> str:
@@ -284,20 +323,14 @@ def flow_uuid(run_id: str, subject: str, phase: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{run_id}\n{subject}\n{phase}"))
 
 
-def _run(row: Any) -> RunRecord:
-    plan = Plan.from_json(row.plan)
-    return RunRecord(row.id, plan, row.state, row.created, row.ended, bool(row.withdrawn))
-
-
 def _subject(row: Any) -> SubjectRecord:
     return SubjectRecord(
         subject=row.subject,
         state=State(row.state),
+        work=row.work,
         error=row.error,
         started=row.started,
         ended=row.ended,
-        flow_uuid=row.flow_uuid,
-        settle_uuid=row.settle_uuid,
         result=json.loads(row.result),
         residue=codec.from_plain(tuple[Residue, ...], json.loads(row.residue)),
     )

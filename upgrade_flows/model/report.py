@@ -55,6 +55,9 @@ class State(enum.StrEnum):
                       │          └──→ undoing → undone
                       └──→ failed (undone)  │
                       └──→ parked           └──→ residue
+
+    ``quarantined``: work on it ended again and again without getting on, so that it is left
+    alone until somebody has looked; ``resume`` goes on with it, ``rollback`` goes back.
     """
 
     PENDING = "pending"
@@ -68,6 +71,7 @@ class State(enum.StrEnum):
     SETTLING = "settling"
     SETTLED = "settled"
     REFUSED = "refused"
+    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,325 @@
+"""Taking a subject to work on it: one transaction that asks whether it is its turn.
+
+The run's row is locked meanwhile, so that the window and the failure budget hold whoever takes:
+any number of conductors and command lines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
+
+from upgrade_flows import errors
+from upgrade_flows.engine import database, schema
+from upgrade_flows.engine.leases import UNFINISHED, Keeper, Lease, gone
+from upgrade_flows.engine.records import Event
+from upgrade_flows.engine.scheduler import (
+    ALLOWED,
+    FAILURES,
+    IN_PROGRESS,
+    Decision,
+    Job,
+    Moves,
+    Outline,
+    Place,
+    Standing,
+    Work,
+    next_jobs,
+)
+from upgrade_flows.model import codec
+from upgrade_flows.model.plan import Action
+from upgrade_flows.model.report import State
+
+#: how often a subject may be given up without any step of it coming to its end
+MOST_TRIES = 5
+
+_BEGUN = {
+    Work.CHANGE: State.CHANGING,
+    Work.UNDO: State.UNDOING,
+    Work.SETTLE: State.SETTLING,
+}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A subject that is ours, with what to do to it and where it stood before.
+
+    ``tries``: how often it was given up since one of its steps came to its end.
+    """
+
+    lease: Lease
+    work: Work
+    action: Action
+    before: State
+    result: dict[str, Any]
+    tries: int
+    events: tuple[Event, ...]
+
+
+class Claims:
+    """Takes subjects in a journal's database."""
+
+    def __init__(self, engine: sa.Engine, now: Callable[[], float]) -> None:
+        self._engine, self._now = engine, now
+        self._outlines: dict[str, Outline] = {}
+
+    def decide(
+        self, run_id: str, works: Sequence[Work] | None = None, without: Container[str] = ()
+    ) -> Decision:
+        """Say what should be in progress in a run.
+
+        :param works: the kinds of work to look at; by default those that the run allows now.
+        :param without: subjects that are left as they are.
+        """
+
+        def read() -> Decision:
+            with database.reader(self._engine).connect() as conn:
+                run = self._run(conn, run_id, lock=False)
+                return self._decide(conn, run, works, without)
+
+        decision: Decision = database.patiently("the journal cannot be read", read)
+        return decision
+
+    def take(
+        self,
+        run_id: str,
+        job: Job,
+        keeper: Keeper,
+        at: float,
+        works: Sequence[Work] | None = None,
+        without: Container[str] = (),
+    ) -> Taken | None:
+        """Take a subject, if that is what should be in progress now; otherwise return None.
+
+        :param at: the time that is noted, epoch seconds.
+        :param works: as for ``decide``, as ``without`` is.
+        :raises SubjectBusy: another owner, or another run, has the subject.
+        """
+
+        def take() -> Taken | None:
+            with self._engine.begin() as conn:
+                run = self._run(conn, run_id, lock=True)
+                if job not in self._decide(conn, run, works, without).jobs:
+                    return None
+                return self._take(conn, run, job, keeper, at)
+
+        for again in (True, False):
+            try:
+                taken: Taken | None = database.patiently("the subject cannot be taken", take)
+            except errors.JournalError as exc:
+                if not again or not isinstance(exc.__cause__, sa_exc.IntegrityError):
+                    raise
+            else:
+                break
+        if taken is not None:
+            keeper.watch(taken.lease)
+        return taken
+
+    def _take(
+        self, conn: sa.Connection, run: Any, job: Job, keeper: Keeper, at: float
+    ) -> Taken | None:
+        s, le, run_id = schema.subjects.c, schema.leases.c, run.id
+        row = conn.execute(
+            sa.select(schema.subjects).where(s.run_id == run_id, s.subject == job.subject)
+        ).one()
+        held = conn.execute(
+            sa.select(schema.leases)
+            .where(le.cloud_id == run.cloud_id, le.subject == job.subject)
+            .with_for_update()
+        ).first()
+        if held is not None:
+            self._refuse_if_alive(conn, held)
+        refuse_unfinished(conn, run.cloud_id, (job.subject,), run.id)
+        tries, progress = row.tries, row.progress
+        if held is not None and held.run_id == run_id:  # its owner died at work
+            tries, progress = self._tries(conn, row)
+            if tries >= MOST_TRIES:
+                self._quarantine(conn, run, row, keeper, at, self._last_step(conn, row, tries))
+                return None
+        lease = keeper.lease(run.cloud_id, job.subject, run_id, job.work)
+        values = {"run_id": run_id, "owner": lease.owner, "token": lease.token}
+        if held is None:
+            values |= {"cloud_id": run.cloud_id, "subject": job.subject}
+            conn.execute(schema.leases.insert().values(**values))
+        else:
+            where = (le.cloud_id == run.cloud_id, le.subject == job.subject)
+            conn.execute(sa.update(schema.leases).where(*where).values(**values))
+        state, begun = State(row.state), _BEGUN[job.work]
+        update: dict[str, Any] = {"tries": tries, "progress": progress, "state": str(begun)}
+        if state not in IN_PROGRESS:
+            update |= {"ended": None} | ({"started": at} if row.started is None else {})
+        where = (s.run_id == run_id, s.subject == job.subject)
+        conn.execute(sa.update(schema.subjects).where(*where).values(**update))
+        if run.state != "running":
+            query = sa.update(schema.runs).where(schema.runs.c.id == run_id)
+            conn.execute(query.values(state="running", ended=None))
+        events: tuple[Event, ...] = ()
+        if state is not begun:
+            events = (Event(at, job.subject, "", str(begun), "", lease.owner),)
+            conn.execute(schema.events.insert(), event_rows(run_id, events))
+        return Taken(
+            lease, job.work, codec.from_plain(Action, json.loads(row.action)), state,
+            json.loads(row.result), tries, events,
+        )  # fmt: skip
+
+    def _run(self, conn: sa.Connection, run_id: str, lock: bool) -> Any:
+        r = schema.runs.c
+        query = sa.select(r.id, r.cloud_id, r.state, r.moves, r.withdrawn).where(r.id == run_id)
+        row = conn.execute(query.with_for_update() if lock else query).first()
+        if row is None:
+            raise errors.RequestError(f"the journal holds no run {run_id!r}")
+        return row
+
+    def outline(self, conn: sa.Connection, run_id: str) -> Outline:
+        """Return a run's outline, which never changes."""
+        if run_id not in self._outlines:
+            query = sa.select(schema.runs.c.outline).where(schema.runs.c.id == run_id)
+            text = conn.execute(query).scalar_one()
+            if len(self._outlines) > 100:
+                self._outlines.clear()
+            self._outlines[run_id] = codec.from_plain(Outline, json.loads(text))
+        return self._outlines[run_id]
+
+    def _decide(
+        self, conn: sa.Connection, run: Any, works: Sequence[Work] | None, without: Container[str]
+    ) -> Decision:
+        if works is None:
+            works = ALLOWED[Moves(run.moves)]
+        outline = self.outline(conn, run.id)
+        standing = self.standing(conn, run.id, outline, works)
+        return next_jobs(outline, standing, works, without)
+
+    def standing(
+        self, conn: sa.Connection, run_id: str, outline: Outline, works: Sequence[Work] = ()
+    ) -> Standing:
+        """Read where a run stands: what is in progress, what failed, and what is next."""
+        s = schema.subjects.c
+        columns = (s.subject, s.wave, s.position, s.state, s.work)
+        looked_at = [str(state) for state in (*IN_PROGRESS, *FAILURES)]
+        query = sa.select(*columns).where(s.run_id == run_id, s.state.in_(looked_at))
+        places = [_place(row) for row in conn.execute(query)]
+        canaries = [index for index, wave in enumerate(outline.waves) if wave.canary]
+        if canaries:
+            query = sa.select(*columns).where(
+                s.run_id == run_id, s.state == str(State.REFUSED), s.wave.in_(canaries)
+            )
+            places += [_place(row) for row in conn.execute(query)]
+        waiting: list[Place] = []
+        for work in works:
+            order = s.position.desc() if work is Work.UNDO else s.position
+            query = sa.select(*columns).where(
+                s.run_id == run_id, s.work == str(work), s.state.not_in(_NOT_WAITING)
+            )
+            rows = conn.execute(query.order_by(order).limit(outline.width))
+            waiting += [_place(row) for row in rows]
+        busy = tuple(place for place in places if place.state in IN_PROGRESS)
+        failed = tuple(place for place in places if place.state not in IN_PROGRESS)
+        return Standing(busy, tuple(waiting), failed)
+
+    def alive(self, conn: sa.Connection, owner: str) -> bool:
+        """Whether an owner was heard of lately, and is no process that ended on this host."""
+        if gone(owner):
+            return False
+        o = schema.owners.c
+        query = sa.select(o.expires > database.current_time(self._engine, self._now))
+        return bool(conn.execute(query.where(o.owner == owner)).scalar())
+
+    def _refuse_if_alive(self, conn: sa.Connection, held: Any) -> None:
+        if self.alive(conn, held.owner):
+            raise busy(held)
+
+    def _tries(self, conn: sa.Connection, row: Any) -> tuple[int, int]:
+        """Count the owners that died at work on a subject without a step coming to its end."""
+        e = schema.events.c
+        query = sa.select(sa.func.count()).where(
+            e.run_id == row.run_id,
+            e.subject == row.subject,
+            e.what.in_(("finished", "failed", "reverted", "residue")),
+        )
+        progress = int(conn.execute(query).scalar_one())
+        return (row.tries + 1 if progress == row.progress else 1), progress
+
+    def _last_step(self, conn: sa.Connection, row: Any, tries: int) -> str:
+        e = schema.events.c
+        query = sa.select(e.step).where(
+            e.run_id == row.run_id, e.subject == row.subject, e.step != ""
+        )
+        step = conn.execute(query.order_by(e.id.desc()).limit(1)).scalar()
+        during = f"during {step}" if step else "before its first step"
+        return f"the process that worked on it ended {tries} times {during}"
+
+    def _quarantine(
+        self, conn: sa.Connection, run: Any, row: Any, keeper: Keeper, at: float, why: str
+    ) -> None:
+        s, le = schema.subjects.c, schema.leases.c
+        conn.execute(
+            sa.update(schema.subjects)
+            .where(s.run_id == run.id, s.subject == row.subject)
+            .values(state=str(State.QUARANTINED), error=why, ended=at)
+        )
+        conn.execute(
+            sa.delete(schema.leases).where(
+                le.cloud_id == run.cloud_id, le.subject == row.subject, le.run_id == run.id
+            )
+        )
+        event = Event(at, row.subject, "", str(State.QUARANTINED), why, keeper.owner)
+        conn.execute(schema.events.insert(), event_rows(run.id, (event,)))
+
+
+_NOT_WAITING = [str(state) for state in (*IN_PROGRESS, State.QUARANTINED)]
+
+
+def refuse_unfinished(
+    conn: sa.Connection, cloud_id: str, subjects: Sequence[str], run_id: str
+) -> None:
+    """Refuse subjects that another run has begun and not brought to an end.
+
+    :raises SubjectBusy: names one of them, its state and the run.
+    """
+    s, r = schema.subjects.c, schema.runs.c
+    states = [str(state) for state in UNFINISHED]
+    for start in range(0, len(subjects), 500):
+        query = (
+            sa.select(s.subject, s.state, s.run_id)
+            .join(schema.runs, r.id == s.run_id)
+            .where(
+                r.cloud_id == cloud_id,
+                s.run_id != run_id,
+                s.subject.in_(subjects[start : start + 500]),
+                s.state.in_(states),
+            )
+        )
+        other = conn.execute(query).first()
+        if other is not None:
+            raise errors.SubjectBusy(
+                f"{other.subject} is {other.state} in run {other.run_id}: resume that run, or"
+                " roll it back, first"
+            )
+
+
+def busy(held: Any) -> errors.SubjectBusy:
+    """Return the error that says who works on a subject, from the row of its lease."""
+    return errors.SubjectBusy(
+        f"{held.subject} is being worked on by run {held.run_id} (owner {held.owner});"
+        " wait for it to end, or park it there"
+    )
+
+
+def event_rows(run_id: str, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return the rows of events."""
+    return [
+        {
+            "run_id": run_id, "time": e.time, "subject": e.subject, "step": e.step,
+            "what": e.what, "detail": e.detail, "owner": e.owner,
+        }
+        for e in events
+    ]  # fmt: skip
+
+
+def _place(row: Any) -> Place:
+    return Place(row.subject, row.wave, row.position, State(row.state), row.work)

@@ -1,0 +1,1 @@
+"""The journal's schema over time, as Alembic revisions."""

@@ -1,0 +1,64 @@
+"""Takes one job and does it, in this process: what the command line and conductors share."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from upgrade_flows.cloud.api import Cloud
+from upgrade_flows.engine.leases import Keeper
+from upgrade_flows.engine.ledger import Observer
+from upgrade_flows.engine.runner import Manner, Runner
+from upgrade_flows.engine.scheduler import Job, Work
+from upgrade_flows.engine.store import Journal
+from upgrade_flows.model.report import State
+from upgrade_flows.steps.base import Context, Plugins, Settings
+from upgrade_flows.steps.vault import Vault
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every flow of this process is built with."""
+
+    cloud: Cloud
+    plugins: Plugins
+    settings: Settings
+    vault: Vault
+
+
+class Worker:
+    """Does jobs, one in each thread that calls."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        tools: Tools,
+        keeper: Keeper,
+        manner: Manner,
+        observer: Observer | None = None,
+    ) -> None:
+        self._journal, self._tools, self._keeper = journal, tools, keeper
+        self._manner, self._observer = manner, observer
+
+    def do(
+        self,
+        run_id: str,
+        job: Job,
+        works: Sequence[Work] | None = None,
+        without: Container[str] = (),
+    ) -> State | None:
+        """Do a job if it is its turn, and return where its subject stands then; else None.
+
+        :raises SubjectBusy: somebody else has the subject, or took it from us meanwhile.
+        :raises JournalError: the journal did not answer for too long.
+        """
+        tools, clock = self._tools, self._tools.cloud.clock
+        taken = self._journal.claims.take(run_id, job, self._keeper, clock.time(), works, without)
+        if taken is None:
+            return None
+        try:
+            ctx = Context(run_id, tools.cloud, tools.plugins, tools.settings, tools.vault)
+            ledger = self._journal.ledger(taken, clock.time, self._observer)
+            return Runner(self._journal, ctx, taken, ledger, self._manner).run()
+        finally:
+            self._keeper.forget(taken.lease)
