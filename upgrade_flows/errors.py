@@ -8,6 +8,7 @@
     │   └── SubjectBusy       another run holds the subject's lease
     ├── PluginError           the installer: a plugin is missing or does not load   exit 2
     ├── JournalError          the installer: the journal cannot be used             exit 2
+    ├── BoardError            the installer: the job board does not answer          exit 2
     ├── NotReady              preflight refuses; carries the findings               exit 3
     ├── CloudError            the cloud answered no (raised by ``cloud`` only)      exit 1
     │   ├── NotFound, Conflict, Forbidden, Unauthorized, TooLarge
@@ -52,6 +53,12 @@ class PluginError(UpgradeFlowsError):
 
 class JournalError(UpgradeFlowsError):
     """The journal cannot be read or written."""
+
+    exit_code = 2
+
+
+class BoardError(UpgradeFlowsError):
+    """The job board's server does not answer, or refuses; what was asked may be asked again."""
 
     exit_code = 2
 

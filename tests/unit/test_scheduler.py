@@ -75,13 +75,15 @@ def changes(*subjects):
 
 
 def test_the_first_wave_begins_with_as_many_as_its_window_holds():
-    assert next_jobs(make(wave("abc", at_a_time=2)), {}) == Decision(changes("a", "b"))
+    decision = next_jobs(make(wave("abc", at_a_time=2)), {})
+    assert decision == Decision(changes("a", "b"), new=changes("a", "b"))
 
 
 def test_a_place_in_the_window_is_free_only_when_a_subject_has_ended():
     plan = make(wave("abc", at_a_time=2))
     assert next_jobs(plan, states(a="changing")).jobs == changes("a", "b")
-    assert next_jobs(plan, states(a="changed", b="changing")).jobs == changes("b", "c")
+    decision = next_jobs(plan, states(a="changed", b="changing"))
+    assert (decision.jobs, decision.new) == (changes("b", "c"), changes("c"))
 
 
 def test_a_wave_begins_only_when_the_one_before_has_ended():
@@ -102,7 +104,7 @@ def test_what_a_crash_left_unfinished_is_finished_in_the_direction_it_had(state,
 def test_a_failed_canary_halts_the_run():
     plan = make(wave("a", canary=True), wave("b"))
     assert next_jobs(plan, states(a="failed")) == Decision(
-        (), "wave wave a: 1 failed (a), its gate allows 0", finished=True
+        halted="wave wave a: 1 failed (a), its gate allows 0", finished=True
     )
 
 

@@ -80,7 +80,7 @@ class Claims:
         def read() -> Decision:
             with database.reader(self._engine).connect() as conn:
                 run = self._run(conn, run_id, lock=False)
-                return self._decide(conn, run, works, without)
+                return self.decide_in(conn, run, works, without)
 
         decision: Decision = database.patiently("the journal cannot be read", read)
         return decision
@@ -104,7 +104,7 @@ class Claims:
         def take() -> Taken | None:
             with self._engine.begin() as conn:
                 run = self._run(conn, run_id, lock=True)
-                if job not in self._decide(conn, run, works, without).jobs:
+                if job not in self.decide_in(conn, run, works, without).jobs:
                     return None
                 return self._take(conn, run, job, keeper, at)
 
@@ -132,8 +132,8 @@ class Claims:
             .where(le.cloud_id == run.cloud_id, le.subject == job.subject)
             .with_for_update()
         ).first()
-        if held is not None:
-            self._refuse_if_alive(conn, held)
+        if held is not None and not (held.owner == keeper.owner and not keeper.has(held.token)):
+            self._refuse_if_alive(conn, held)  # one of ours that nobody works with is free
         refuse_unfinished(conn, run.cloud_id, (job.subject,), run.id)
         tries, progress = row.tries, row.progress
         if held is not None and held.run_id == run_id:  # its owner died at work
@@ -185,9 +185,14 @@ class Claims:
             self._outlines[run_id] = codec.from_plain(Outline, json.loads(text))
         return self._outlines[run_id]
 
-    def _decide(
-        self, conn: sa.Connection, run: Any, works: Sequence[Work] | None, without: Container[str]
+    def decide_in(
+        self,
+        conn: sa.Connection,
+        run: Any,
+        works: Sequence[Work] | None = None,
+        without: Container[str] = (),
     ) -> Decision:
+        """As ``decide``, in a transaction that has read the run's row."""
         if works is None:
             works = ALLOWED[Moves(run.moves)]
         outline = self.outline(conn, run.id)

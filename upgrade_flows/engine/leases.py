@@ -108,7 +108,7 @@ class Keeper:
         self._leases: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._renewed = 0.0
+        self._renewed = time.monotonic()
         self._upsert = database.upsert(engine, schema.owners, ("owner",))
         self._thread = threading.Thread(target=self._beat, name="keeper", daemon=True)
 
@@ -140,10 +140,14 @@ class Keeper:
         with self._lock:
             self._leases.pop(lease.token, None)
 
+    def has(self, token: int) -> bool:
+        """Whether a lease is watched, which is: somebody in this process works with it."""
+        return token in self._leases
+
     @property
-    def held(self) -> int:
-        """The number of leases that are watched."""
-        return len(self._leases)
+    def age_s(self) -> float:
+        """Seconds since this owner last told the journal that it lives."""
+        return time.monotonic() - self._renewed
 
     def renew(self) -> None:
         """Say that this owner lives, for another ``ttl_s`` seconds."""

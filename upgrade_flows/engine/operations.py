@@ -12,6 +12,7 @@ from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.engine.leases import process_owner
 from upgrade_flows.engine.ledger import Observer
 from upgrade_flows.engine.orders import Orders
+from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.runner import Manner, Verify
 from upgrade_flows.engine.scheduler import ALLOWED, IN_PROGRESS, Job, Moves, Work
 from upgrade_flows.engine.store import Journal
@@ -119,6 +120,10 @@ class Engine:
         """
         self._parking = True
 
+    def _observe(self, _run_id: str, event: Event) -> None:
+        if self._observer is not None:
+            self._observer(event)
+
     def _refuse_busy(self, run_id: str, subjects: Sequence[str] | None) -> None:
         self._orders.record(run_id)
         self._orders.refuse_busy(subjects or list(self._journal.subjects(run_id)), run_id)
@@ -142,7 +147,7 @@ class Engine:
                     pool=step_pool if self._steps_at_a_time > 1 else None,
                     width=self._steps_at_a_time,
                 )
-                worker = Worker(self._journal, self._tools, keeper, manner, self._observer)
+                worker = Worker(self._journal, self._tools, keeper, manner, self._observe)
                 self._keep_going(run_id, works, worker, pool)
         finally:
             self._parking = False

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from upgrade_flows import errors
 from upgrade_flows.engine import claims, database, schema
 from upgrade_flows.engine.records import RunRecord
-from upgrade_flows.engine.scheduler import Moves, Work, run_state
+from upgrade_flows.engine.scheduler import Moves, RunState, Work, run_state
 from upgrade_flows.engine.store import Journal, new_run_id
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import State
@@ -86,8 +86,9 @@ class Orders:
 
     def resume(self, run_id: str) -> None:
         """Let a run go on, also with what was quarantined in it."""
-        self.record(run_id)
-        self._change(run_id, {"moves": str(Moves.ALL)}, release=None)
+        record = self.record(run_id)
+        values = {"moves": str(Moves.ALL)} | _to_be_seen(record)
+        self._change(run_id, values, release=None)
 
     def rollback(self, run_id: str, subjects: Sequence[str] | None = None) -> set[str]:
         """Want what was done to the subjects taken back; return which they are.
@@ -98,9 +99,8 @@ class Orders:
         """
         record = self.record(run_id)
         chosen = self._choose(record, subjects, UNDOABLE, "taken back")
-        values: dict[str, Any] = {"withdrawn": True} if subjects is None else {}
-        if record.moves == Moves.NONE:
-            values["moves"] = str(Moves.BACK)
+        values = {"withdrawn": True} if subjects is None else {}
+        values |= _let_go_back(record)
         self._change(run_id, values, release=chosen, want=(Work.UNDO, chosen))
         return chosen
 
@@ -111,8 +111,7 @@ class Orders:
         """
         record = self.record(run_id)
         chosen = self._choose(record, subjects, SETTLEABLE, "committed")
-        values = {"moves": str(Moves.BACK)} if record.moves == Moves.NONE else {}
-        self._change(run_id, values, release=chosen, want=(Work.SETTLE, chosen))
+        self._change(run_id, _let_go_back(record), release=chosen, want=(Work.SETTLE, chosen))
         return chosen
 
     def conclude(self, run_id: str) -> str:
@@ -122,8 +121,12 @@ class Orders:
         def conclude() -> str:
             with journal.engine.begin() as conn:
                 run = conn.execute(
-                    sa.select(r.state, r.withdrawn).where(r.id == run_id).with_for_update()
+                    sa.select(r.id, r.state, r.moves, r.submitted, r.withdrawn)
+                    .where(r.id == run_id)
+                    .with_for_update()
                 ).one()
+                if run.submitted and journal.claims.decide_in(conn, run).jobs:
+                    return str(run.state)  # conductors are about to go on
                 owners = conn.execute(
                     sa.select(le.owner).where(le.run_id == run_id).distinct()
                 ).scalars()
@@ -213,6 +216,17 @@ _RELEASED = {
     Work.UNDO: State.UNDOING,
     Work.SETTLE: State.SETTLING,
 }
+
+
+def _let_go_back(record: RunRecord) -> dict[str, Any]:
+    """Return what makes a paused run go back, but not on."""
+    moves = {"moves": str(Moves.BACK)} if record.moves == Moves.NONE else {}
+    return moves | _to_be_seen(record)
+
+
+def _to_be_seen(record: RunRecord) -> dict[str, Any]:
+    """Return what makes conductors look at a run, also when nobody tells them of it."""
+    return {"state": str(RunState.RUNNING), "ended": None} if record.submitted else {}
 
 
 def _batches(names: set[str]) -> list[list[str]]:

@@ -111,11 +111,13 @@ class Decision:
     """What should be in progress now.
 
     :param jobs: including those that are in progress already.
+    :param new: those of the jobs that are not in progress.
     :param halted: why nothing more may begin, or None.
     :param finished: nothing is in progress, and nothing more will begin.
     """
 
     jobs: tuple[Job, ...] = ()
+    new: tuple[Job, ...] = ()
     halted: str | None = None
     finished: bool = False
 
@@ -185,10 +187,11 @@ def next_jobs(
         begun = [Job(place.subject, work) for place in unfinished if place.wave == wave]
         jobs += begun[: outline.waves[wave].at_a_time]
         queues.append((work, wave, [place for place in waiting if place.wave == wave]))
+    new: list[Job] = []
     for work, wave, waiting in queues:
-        room = max(0, outline.waves[wave].at_a_time - len(jobs))
-        jobs += [Job(place.subject, work) for place in waiting[:room]]
-    return Decision(tuple(jobs), halted, finished=not jobs)
+        room = max(0, outline.waves[wave].at_a_time - len(jobs) - len(new))
+        new += [Job(place.subject, work) for place in waiting[:room]]
+    return Decision((*jobs, *new), tuple(new), halted, finished=not jobs and not new)
 
 
 def run_state(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import functools
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.engine.leases import Keeper
-from upgrade_flows.engine.ledger import Observer
+from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.runner import Manner, Runner
 from upgrade_flows.engine.scheduler import Job, Work
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.model.report import State
 from upgrade_flows.steps.base import Context, Plugins, Settings
 from upgrade_flows.steps.vault import Vault
+
+#: called with the id of the run and with every event when it is on record
+RunObserver = Callable[[str, Event], None]
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Worker:
         tools: Tools,
         keeper: Keeper,
         manner: Manner,
-        observer: Observer | None = None,
+        observer: RunObserver | None = None,
     ) -> None:
         self._journal, self._tools, self._keeper = journal, tools, keeper
         self._manner, self._observer = manner, observer
@@ -50,15 +54,16 @@ class Worker:
         """Do a job if it is its turn, and return where its subject stands then; else None.
 
         :raises SubjectBusy: somebody else has the subject, or took it from us meanwhile.
-        :raises JournalError: the journal did not answer for too long.
+        :raises JournalError: the journal did not answer for too long, or refuses a record.
         """
         tools, clock = self._tools, self._tools.cloud.clock
+        observer = functools.partial(self._observer, run_id) if self._observer else None
         taken = self._journal.claims.take(run_id, job, self._keeper, clock.time(), works, without)
         if taken is None:
             return None
         try:
             ctx = Context(run_id, tools.cloud, tools.plugins, tools.settings, tools.vault)
-            ledger = self._journal.ledger(taken, clock.time, self._observer)
+            ledger = self._journal.ledger(taken, clock.time, observer)
             return Runner(self._journal, ctx, taken, ledger, self._manner).run()
         finally:
             self._keeper.forget(taken.lease)
