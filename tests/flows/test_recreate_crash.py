@@ -57,16 +57,17 @@ class OldModeBeforeRollback(Engine):
 class Killed:
     """One instance that is changed and then rolled back or committed, killed at every instant.
 
+    :param engine: what carries the run out, and goes on with it in another process.
     :param ways: by what was done after the change, the instants and the uninterrupted end.
     """
 
-    def __init__(self, case, status, folder):
+    def __init__(self, case, status, folder, engine=OldModeBeforeRollback):
         self.case, self.status = case, status
         self.before = self.original().state(bindings=True)
         self.scenario = Scenario(
             build=lambda _: self.original(),
             plan=lambda cloud: plan_for(case, cloud, self.server),
-            engine=lambda journal, cloud, **more: OldModeBeforeRollback(
+            engine=lambda journal, cloud, **more: engine(
                 journal, cloud, PLUGINS, Settings(), **more
             ),
         )
