@@ -1,6 +1,8 @@
-"""Benchmarks: what we do against what an operator does by hand, in the same run."""
+"""Benchmarks: what we do against what others do, in the same run."""
 
 #: the modules with a function ``run(options)`` (JSON object, failures), and what they do
 BENCHMARKS = {
     "recreate": "the published recipe by hand against snapshot and rebind: downtime, wall time",
+    "durable": "what a step on record costs: ours, TaskFlow's own, DBOS, and INSERT and COMMIT",
+    "scale": "ten times the subjects, memory, and a second conductor, on redis and PostgreSQL",
 }

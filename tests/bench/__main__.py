@@ -38,14 +38,22 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = argparse.ArgumentParser(
         prog="python -m tests.bench",
-        description="What we do against what an operator does by hand; without NAME, a list."
+        description="What we do against what others do; without NAME, a list."
         " The last line of the output is one JSON object.",
     )
-    result.add_argument("name", nargs="?", choices=BENCHMARKS, metavar="NAME")
-    result.add_argument("--rounds", type=int, default=3, help="how often (default: %(default)s)")
-    result.add_argument("--steps", action="store_true", help="show where the time goes")
-    result.add_argument(
+    names = result.add_subparsers(dest="name", metavar="NAME")
+    added = {name: names.add_parser(name, description=text) for name, text in BENCHMARKS.items()}
+    for command in added.values():
+        command.add_argument(
+            "--rounds", type=int, default=3, help="how often (default: %(default)s)"
+        )
+    recreate, durable = added["recreate"], added["durable"]
+    recreate.add_argument("--steps", action="store_true", help="show where the time goes")
+    recreate.add_argument(
         "--only", choices=("fake", "guest"), help="these hosts only; the rest of the JSON is null"
+    )
+    durable.add_argument(
+        "--steps", type=int, default=200, help="how many a flow has (default: %(default)s)"
     )
     return result
 

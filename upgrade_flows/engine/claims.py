@@ -15,19 +15,16 @@ import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
 from upgrade_flows import errors
-from upgrade_flows.engine import database, schema
+from upgrade_flows.engine import database, schema, standing
 from upgrade_flows.engine.leases import UNFINISHED, Keeper, Lease, gone
 from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.scheduler import (
     ALLOWED,
-    FAILURES,
     IN_PROGRESS,
     Decision,
     Job,
     Moves,
     Outline,
-    Place,
-    Standing,
     Work,
     next_jobs,
 )
@@ -45,6 +42,35 @@ _BEGUN = {
 }
 
 
+_s, _le, _r = schema.subjects.c, schema.leases.c, schema.runs.c
+_RUN = sa.select(_r.id, _r.cloud_id, _r.state, _r.moves, _r.submitted, _r.withdrawn).where(
+    _r.id == sa.bindparam("b_run_id")
+)
+_LOCKED_RUN = _RUN.with_for_update()
+_THIS = (_s.run_id == sa.bindparam("b_run_id"), _s.subject == sa.bindparam("b_subject"))
+_SUBJECT = sa.select(schema.subjects).where(*_THIS)
+_HELD = (_le.cloud_id == sa.bindparam("b_cloud_id"), _le.subject == sa.bindparam("b_subject"))
+_LEASE = sa.select(schema.leases).where(*_HELD).with_for_update()
+_NEW_LEASE = schema.leases.insert()
+_OLD_LEASE = sa.update(schema.leases).where(*_HELD)
+_BEGIN = (
+    sa.update(schema.subjects)
+    .where(*_THIS)
+    .values({n: sa.bindparam(n) for n in ("tries", "progress", "state", "started", "ended")})
+)
+_UNFINISHED = (
+    sa.select(_s.subject, _s.state, _s.run_id)
+    .join(schema.runs, _r.id == _s.run_id)
+    .where(
+        _r.cloud_id == sa.bindparam("b_cloud_id"),
+        _s.run_id != sa.bindparam("b_run_id"),
+        _s.subject.in_(sa.bindparam("b_subjects", expanding=True)),
+        _s.state.in_([str(state) for state in UNFINISHED]),
+    )
+    .limit(1)
+)
+
+
 @dataclass(frozen=True)
 class Taken:
     """A subject that is ours, with what to do to it and where it stood before.
@@ -58,7 +84,11 @@ class Taken:
     before: State
     result: dict[str, Any]
     tries: int
-    events: tuple[Event, ...]
+
+    @property
+    def state(self) -> State:
+        """Where the subject stands now that work on it has begun."""
+        return _BEGUN[Work(self.lease.work)]
 
 
 class Claims:
@@ -123,15 +153,10 @@ class Claims:
     def _take(
         self, conn: sa.Connection, run: Any, job: Job, keeper: Keeper, at: float
     ) -> Taken | None:
-        s, le, run_id = schema.subjects.c, schema.leases.c, run.id
-        row = conn.execute(
-            sa.select(schema.subjects).where(s.run_id == run_id, s.subject == job.subject)
-        ).one()
-        held = conn.execute(
-            sa.select(schema.leases)
-            .where(le.cloud_id == run.cloud_id, le.subject == job.subject)
-            .with_for_update()
-        ).first()
+        run_id = run.id
+        names = {"b_cloud_id": run.cloud_id, "b_run_id": run_id, "b_subject": job.subject}
+        row = conn.execute(_SUBJECT, names).one()
+        held = conn.execute(_LEASE, names).first()
         if held is not None and not (held.owner == keeper.owner and not keeper.has(held.token)):
             self._refuse_if_alive(conn, held)  # one of ours that nobody works with is free
         refuse_unfinished(conn, run.cloud_id, (job.subject,), run.id)
@@ -145,32 +170,23 @@ class Claims:
         values = {"run_id": run_id, "owner": lease.owner, "token": lease.token}
         if held is None:
             values |= {"cloud_id": run.cloud_id, "subject": job.subject}
-            conn.execute(schema.leases.insert().values(**values))
+            conn.execute(_NEW_LEASE, values)
         else:
-            where = (le.cloud_id == run.cloud_id, le.subject == job.subject)
-            conn.execute(sa.update(schema.leases).where(*where).values(**values))
+            conn.execute(_OLD_LEASE.values(**values), names)
         state, begun = State(row.state), _BEGUN[job.work]
-        update: dict[str, Any] = {"tries": tries, "progress": progress, "state": str(begun)}
-        if state not in IN_PROGRESS:
-            update |= {"ended": None} | ({"started": at} if row.started is None else {})
-        where = (s.run_id == run_id, s.subject == job.subject)
-        conn.execute(sa.update(schema.subjects).where(*where).values(**update))
+        started, ended = (at if row.started is None else row.started), None
+        if state in IN_PROGRESS:
+            started, ended = row.started, row.ended
+        values = {"tries": tries, "progress": progress, "state": str(begun)}
+        conn.execute(_BEGIN, {**names, **values, "started": started, "ended": ended})
         if run.state != "running":
             query = sa.update(schema.runs).where(schema.runs.c.id == run_id)
             conn.execute(query.values(state="running", ended=None))
-        events: tuple[Event, ...] = ()
-        if state is not begun:
-            events = (Event(at, job.subject, "", str(begun), "", lease.owner),)
-            conn.execute(schema.events.insert(), event_rows(run_id, events))
-        return Taken(
-            lease, job.work, codec.from_plain(Action, json.loads(row.action)), state,
-            json.loads(row.result), tries, events,
-        )  # fmt: skip
+        action = codec.from_plain(Action, json.loads(row.action))
+        return Taken(lease, job.work, action, state, json.loads(row.result), tries)
 
     def _run(self, conn: sa.Connection, run_id: str, lock: bool) -> Any:
-        r = schema.runs.c
-        query = sa.select(r.id, r.cloud_id, r.state, r.moves, r.withdrawn).where(r.id == run_id)
-        row = conn.execute(query.with_for_update() if lock else query).first()
+        row = conn.execute(_LOCKED_RUN if lock else _RUN, {"b_run_id": run_id}).first()
         if row is None:
             raise errors.RequestError(f"the journal holds no run {run_id!r}")
         return row
@@ -196,35 +212,7 @@ class Claims:
         if works is None:
             works = ALLOWED[Moves(run.moves)]
         outline = self.outline(conn, run.id)
-        standing = self.standing(conn, run.id, outline, works)
-        return next_jobs(outline, standing, works, without)
-
-    def standing(
-        self, conn: sa.Connection, run_id: str, outline: Outline, works: Sequence[Work] = ()
-    ) -> Standing:
-        """Read where a run stands: what is in progress, what failed, and what is next."""
-        s = schema.subjects.c
-        columns = (s.subject, s.wave, s.position, s.state, s.work)
-        looked_at = [str(state) for state in (*IN_PROGRESS, *FAILURES)]
-        query = sa.select(*columns).where(s.run_id == run_id, s.state.in_(looked_at))
-        places = [_place(row) for row in conn.execute(query)]
-        canaries = [index for index, wave in enumerate(outline.waves) if wave.canary]
-        if canaries:
-            query = sa.select(*columns).where(
-                s.run_id == run_id, s.state == str(State.REFUSED), s.wave.in_(canaries)
-            )
-            places += [_place(row) for row in conn.execute(query)]
-        waiting: list[Place] = []
-        for work in works:
-            order = s.position.desc() if work is Work.UNDO else s.position
-            query = sa.select(*columns).where(
-                s.run_id == run_id, s.work == str(work), s.state.not_in(_NOT_WAITING)
-            )
-            rows = conn.execute(query.order_by(order).limit(outline.width))
-            waiting += [_place(row) for row in rows]
-        busy = tuple(place for place in places if place.state in IN_PROGRESS)
-        failed = tuple(place for place in places if place.state not in IN_PROGRESS)
-        return Standing(busy, tuple(waiting), failed)
+        return next_jobs(outline, standing.read(conn, run.id, outline), works, without)
 
     def alive(self, conn: sa.Connection, owner: str) -> bool:
         """Whether an owner was heard of lately, and is no process that ended on this host."""
@@ -276,9 +264,6 @@ class Claims:
         conn.execute(schema.events.insert(), event_rows(run.id, (event,)))
 
 
-_NOT_WAITING = [str(state) for state in (*IN_PROGRESS, State.QUARANTINED)]
-
-
 def refuse_unfinished(
     conn: sa.Connection, cloud_id: str, subjects: Sequence[str], run_id: str
 ) -> None:
@@ -286,20 +271,10 @@ def refuse_unfinished(
 
     :raises SubjectBusy: names one of them, its state and the run.
     """
-    s, r = schema.subjects.c, schema.runs.c
-    states = [str(state) for state in UNFINISHED]
     for start in range(0, len(subjects), 500):
-        query = (
-            sa.select(s.subject, s.state, s.run_id)
-            .join(schema.runs, r.id == s.run_id)
-            .where(
-                r.cloud_id == cloud_id,
-                s.run_id != run_id,
-                s.subject.in_(subjects[start : start + 500]),
-                s.state.in_(states),
-            )
-        )
-        other = conn.execute(query).first()
+        names = {"b_cloud_id": cloud_id, "b_run_id": run_id}
+        part = list(subjects[start : start + 500])
+        other = conn.execute(_UNFINISHED, {**names, "b_subjects": part}).first()
         if other is not None:
             raise errors.SubjectBusy(
                 f"{other.subject} is {other.state} in run {other.run_id}: resume that run, or"
@@ -324,7 +299,3 @@ def event_rows(run_id: str, events: Sequence[Event]) -> list[dict[str, Any]]:
         }
         for e in events
     ]  # fmt: skip
-
-
-def _place(row: Any) -> Place:
-    return Place(row.subject, row.wave, row.position, State(row.state), row.work)

@@ -41,6 +41,9 @@ SWEEP_S = 10.0
 #: how long a job is left alone that could not be done now, in seconds
 REST_S = (0.2, 5.0)
 
+#: how many jobs a conductor remembers to have listed
+MOST_POSTED = 1000
+
 
 @dataclass(frozen=True)
 class InHand:
@@ -99,6 +102,7 @@ class Conductor:
         self._in_hand: dict[boards.Job, InHand] = {}
         self._resting: dict[boards.Job, tuple[float, float]] = {}
         self._unfinished: dict[boards.Job, bool] = {}
+        self._posted: dict[boards.Job, float] = {}
         self._foreign: set[str] = set()
         self._board_ok = time.monotonic()
         self._keeper: Keeper | None = None
@@ -227,6 +231,7 @@ class Conductor:
         """Tell the board, and put on it what comes next."""
         try:
             if done:
+                self._posted.pop(job, None)
                 self._board.consume(job)
                 self._go_on(job)
             else:
@@ -246,8 +251,16 @@ class Conductor:
             self._conclude(job.run_id)
 
     def _post(self, run_id: str, jobs: Iterable[Job]) -> None:
-        """List jobs; those that are listed already stay as they are."""
-        self._board.post([boards.Job(run_id, job.subject, str(job.work)) for job in jobs])
+        """List jobs, but those that we have listed a moment ago."""
+        late = time.monotonic() - SWEEP_S
+        named = [boards.Job(run_id, job.subject, str(job.work)) for job in jobs]
+        wanted = [job for job in named if self._posted.get(job, late) <= late]
+        if not wanted:
+            return
+        self._board.post(wanted)
+        if len(self._posted) > MOST_POSTED:
+            self._posted.clear()
+        self._posted.update(dict.fromkeys(wanted, time.monotonic()))
 
     def _conclude(self, run_id: str) -> None:
         before = self._journal.run(run_id).state

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 import tenacity
 from sqlalchemy import exc as sa_exc
+from sqlalchemy.engine.interfaces import IsolationLevel
 
 from upgrade_flows.engine import schema
 from upgrade_flows.errors import JournalError
+
+#: the engines for reading, by those for writing
+_READERS: weakref.WeakKeyDictionary[sa.Engine, sa.Engine] = weakref.WeakKeyDictionary()
+_READERS_LOCK = threading.Lock()
 
 #: how long a database that is locked or away is waited for, in seconds
 PATIENCE_S = 600.0
@@ -46,8 +53,26 @@ def connect(url: str, upgrade: bool = False) -> sa.Engine:
 
 
 def reader(engine: sa.Engine) -> sa.Engine:
-    """Return the engine for transactions that only read: on SQLite they take no write lock."""
-    return engine.execution_options(only_reads=True)
+    """Return the engine for what only reads.
+
+    On SQLite it takes no write lock; on a server each statement stands for itself, which saves
+    the round trips that begin and end a transaction.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(only_reads=True)
+    with _READERS_LOCK:
+        if engine not in _READERS:
+            _READERS[engine] = _server(engine.url, "AUTOCOMMIT")
+        return _READERS[engine]
+
+
+def dispose(engine: sa.Engine) -> None:
+    """Close all connections of an engine, and of its reader."""
+    engine.dispose()
+    with _READERS_LOCK:
+        other = _READERS.pop(engine, None)
+    if other is not None:
+        other.dispose()
 
 
 def current_time(engine: sa.Engine, here: Callable[[], float]) -> sa.ColumnElement[float]:
@@ -84,6 +109,49 @@ def upsert(engine: sa.Engine, table: sa.Table, keys: tuple[str, ...]) -> Any:
     return lite.on_conflict_do_update(
         index_elements=list(keys), set_={n: lite.excluded[n] for n in others}
     )
+
+
+class Bulk:
+    """Inserts rows, or replaces the ones with the same keys, in few round trips and little CPU.
+
+    The statement is rendered once for each number of rows and handed to the driver as it is:
+    SQLAlchemy's own way costs more for each call, and psycopg2's a round trip for each row.
+    """
+
+    #: rows in one statement; databases limit the parameters
+    MOST = 64
+
+    def __init__(self, engine: sa.Engine, table: sa.Table, keys: tuple[str, ...] = ()) -> None:
+        self._engine, self._table, self._keys = engine, table, keys
+        self._columns = [c.name for c in table.columns if keys or not c.primary_key]
+        self._rendered: dict[int, tuple[str, list[str] | None]] = {}
+
+    def execute(self, conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows, each of which has a value for every column."""
+        for start in range(0, len(rows), self.MOST):
+            part = rows[start : start + self.MOST]
+            text, order = self._render(len(part))
+            values = {
+                f"{name}_{index}": row[name]
+                for index, row in enumerate(part)
+                for name in self._columns
+            }
+            if order is None:
+                conn.exec_driver_sql(text, values)
+            else:
+                conn.exec_driver_sql(text, tuple(values[name] for name in order))
+
+    def _render(self, count: int) -> tuple[str, list[str] | None]:
+        if count not in self._rendered:
+            table = self._table
+            statement = upsert(self._engine, table, self._keys) if self._keys else table.insert()
+            names: list[dict[str, Any]] = [
+                {name: sa.bindparam(f"{name}_{index}") for name in self._columns}
+                for index in range(count)
+            ]
+            compiled = statement.values(names).compile(dialect=self._engine.dialect)
+            self._rendered[count] = str(compiled), compiled.positiontup
+        return self._rendered[count]
 
 
 def passing(exc: BaseException | None) -> bool:
@@ -124,18 +192,23 @@ def first_line(exc: BaseException) -> str:
 
 def _engine(url: sa.URL, sqlite: bool) -> sa.Engine:
     if not sqlite:
-        return sa.create_engine(
-            url,
-            isolation_level="READ COMMITTED",
-            pool_size=32,
-            max_overflow=-1,
-            pool_pre_ping=False,  # every call is retried as a whole, which a ping would double
-            pool_recycle=3600,
-        )
+        return _server(url, "READ COMMITTED")
     engine = sa.create_engine(url, connect_args={"timeout": 30.0}, pool_size=16, max_overflow=-1)
     sa.event.listen(engine, "connect", _on_connect)
     sa.event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def _server(url: sa.URL, isolation: IsolationLevel) -> sa.Engine:
+    return sa.create_engine(
+        url,
+        isolation_level=isolation,
+        pool_size=32,
+        max_overflow=-1,
+        pool_pre_ping=False,  # every call is retried as a whole, which a ping would double
+        pool_reset_on_return=None,  # nobody leaves a transaction open, and it is a round trip
+        pool_recycle=3600,
+    )
 
 
 def _on_connect(connection: Any, _record: Any) -> None:

@@ -72,20 +72,21 @@ class Fence:
 
     def __init__(self, engine: sa.Engine) -> None:
         c = schema.leases.c
-        query = sa.select(c.token).where(
-            c.cloud_id == sa.bindparam("cloud_id"),
-            c.subject == sa.bindparam("subject"),
-            c.token == sa.bindparam("token"),
-        )
-        self._query = query.with_for_update(read=True) if engine.dialect.name != "sqlite" else query
+        names = ("cloud_id", "subject", "token")
+        query = sa.select(c.token).where(*(c[name] == sa.bindparam(name) for name in names))
+        if engine.dialect.name != "sqlite":
+            query = query.with_for_update(read=True)
+        compiled = query.compile(dialect=engine.dialect)
+        self._text, self._order = str(compiled), compiled.positiontup
 
     def check(self, conn: sa.Connection, lease: Lease) -> None:
         """Hold the lease until the transaction ends.
 
         :raises SubjectBusy: it is not ours any more.
         """
-        names = {"cloud_id": lease.cloud_id, "subject": lease.subject, "token": lease.token}
-        if conn.execute(self._query, names).first() is None:
+        values = {"cloud_id": lease.cloud_id, "subject": lease.subject, "token": lease.token}
+        given = values if self._order is None else tuple(values[name] for name in self._order)
+        if conn.exec_driver_sql(self._text, given).first() is None:
             raise lease.lost()
 
 

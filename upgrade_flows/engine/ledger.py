@@ -28,7 +28,7 @@ class Statements:
     def __init__(self, engine: sa.Engine) -> None:
         self.rows = persistence.Rows(engine)
         self.fence = Fence(engine)
-        self.event = schema.events.insert()
+        self.event = database.Bulk(engine, schema.events)
         c = schema.subjects.c
         self.subject = sa.update(schema.subjects).where(
             c.run_id == sa.bindparam("b_run_id"), c.subject == sa.bindparam("b_subject")
@@ -128,11 +128,9 @@ class Ledger:
             with self._engine.begin() as conn:
                 statements.fence.check(conn, lease)
                 if flow:
-                    conn.execute(statements.rows.flow, flow)
-                if steps:
-                    conn.execute(statements.rows.step, steps)
-                if events:
-                    conn.execute(statements.event, events)
+                    statements.rows.flow.execute(conn, [flow])
+                statements.rows.step.execute(conn, steps)
+                statements.event.execute(conn, events)
                 if subject is not None:
                     names = {"b_run_id": lease.run_id, "b_subject": lease.subject}
                     conn.execute(statements.subject.values(**subject), names)

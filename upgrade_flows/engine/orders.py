@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from upgrade_flows import errors
-from upgrade_flows.engine import claims, database, schema
+from upgrade_flows.engine import claims, database, schema, standing
 from upgrade_flows.engine.records import RunRecord
 from upgrade_flows.engine.scheduler import Moves, RunState, Work, run_state
 from upgrade_flows.engine.store import Journal, new_run_id
@@ -133,7 +133,7 @@ class Orders:
                 if any(journal.claims.alive(conn, owner) for owner in owners):
                     return str(run.state)
                 outline = journal.claims.outline(conn, run_id)
-                failed = journal.claims.standing(conn, run_id, outline).failed
+                failed = standing.read(conn, run_id, outline).failed
                 state = run_state(outline, _counts(conn, run_id), failed, bool(run.withdrawn))
                 if state != run.state:
                     ended = None if state == "parked" else journal.now()

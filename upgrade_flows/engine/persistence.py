@@ -25,9 +25,9 @@ class Rows:
     """The statements that keep details, compiled once for each database."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self.flow = database.upsert(engine, schema.flows, ("id",))
-        self.step = database.upsert(engine, schema.steps, ("id",))
-        self.book = database.upsert(engine, schema.books, ("id",))
+        self.flow = database.Bulk(engine, schema.flows, ("id",))
+        self.step = database.Bulk(engine, schema.steps, ("id",))
+        self.book = database.Bulk(engine, schema.books, ("id",))
 
 
 def flow_row(detail: models.FlowDetail, book_id: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Connection(base.Connection):
 
         def save(conn: sa.Connection) -> None:
             values = {"id": book.uuid, "name": book.name, "meta": _dump(book.meta or {})}
-            conn.execute(self._rows.book, values)
+            self._rows.book.execute(conn, [values])
             for flow in book:
                 self._save(conn, flow, book.uuid)
 
@@ -230,10 +230,9 @@ class Connection(base.Connection):
         return None if row is None else _step(row)
 
     def _save(self, conn: sa.Connection, flow: models.FlowDetail, book_id: str) -> None:
-        conn.execute(self._rows.flow, flow_row(flow, book_id))
+        self._rows.flow.execute(conn, [flow_row(flow, book_id)])
         rows = [step_row(atom, flow.uuid, position) for position, atom in enumerate(flow)]
-        if rows:
-            conn.execute(self._rows.step, rows)
+        self._rows.step.execute(conn, rows)
 
     def _write(self, call: Any) -> None:
         def transaction() -> None:

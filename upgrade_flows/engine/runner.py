@@ -67,7 +67,8 @@ class Runner:
         :raises SubjectBusy: the lease was lost meanwhile; whoever has it goes on.
         :raises JournalError: the journal did not answer for too long.
         """
-        self._ledger.announce(self._taken.events)
+        if self._taken.state is not self._taken.before:
+            self._ledger.event(str(self._taken.state))  # on record with the first step
         if self._taken.work is Work.CHANGE:
             return self._change()
         return self._undo() if self._taken.work is Work.UNDO else self._settle()
@@ -188,6 +189,8 @@ class Runner:
         return self._lease.run_id, self._lease.subject
 
     def _stored(self, phase: Phase) -> models.FlowDetail | None:
+        if self._taken.before is State.PENDING:
+            return None
         return self._journal.flow(*self._name, phase)
 
 

@@ -18,7 +18,7 @@ from taskflow.persistence import models
 from upgrade_flows import errors
 from upgrade_flows.engine import database, persistence, schema
 from upgrade_flows.engine.claims import Claims, Taken
-from upgrade_flows.engine.leases import TTL_S, Keeper, process_owner
+from upgrade_flows.engine.leases import TTL_S, Keeper, gone, process_owner
 from upgrade_flows.engine.ledger import Ledger, Observer, Statements
 from upgrade_flows.engine.records import Event, RunRecord, SubjectRecord
 from upgrade_flows.engine.scheduler import IN_PROGRESS, Moves, Outline, RunState, Work, outline_of
@@ -79,7 +79,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the database."""
-        self.engine.dispose()
+        database.dispose(self.engine)
 
     def keeper(self, owner: str | None = None, ttl_s: float = TTL_S) -> Keeper:
         """Return what keeps an owner alive while it is at work; a context.
@@ -213,6 +213,36 @@ class Journal:
             (row.id, Event(row.time, row.subject, row.step, row.what, row.detail, row.owner))
             for row in self._rows(query)
         ]
+
+    def last_event(self, run_id: str) -> int:
+        """Return the number of the newest event of a run, or 0, for who follows it from now on."""
+        c = schema.events.c
+        (row,) = self._rows(sa.select(sa.func.max(c.id).label("id")).where(c.run_id == run_id))
+        return row.id or 0
+
+    def holders(self, run_id: str) -> dict[str, tuple[str, bool]]:
+        """Return who has which subjects of a run in work, and whether they are alive."""
+        c = schema.leases.c
+
+        def read() -> dict[str, tuple[str, bool]]:
+            with self._reader.connect() as conn:
+                rows = conn.execute(sa.select(c.subject, c.owner).where(c.run_id == run_id)).all()
+                alive = {o: self.claims.alive(conn, o) for o in {row.owner for row in rows}}
+                return {row.subject: (row.owner, alive[row.owner]) for row in rows}
+
+        held: dict[str, tuple[str, bool]] = database.patiently("the journal cannot be read", read)
+        return held
+
+    def conductors(self) -> tuple[str, ...]:
+        """Return the owners that are alive and at work on no run that was not submitted."""
+        o, le, r = schema.owners.c, schema.leases.c, schema.runs.c
+        others = (
+            sa.select(le.owner).join(schema.runs, r.id == le.run_id).where(r.submitted.is_(False))
+        )
+        query = sa.select(o.owner).where(
+            o.expires > database.current_time(self.engine, self.now), o.owner.not_in(others)
+        )
+        return tuple(sorted(row.owner for row in self._rows(query) if not gone(row.owner)))
 
     def steps(self, run_id: str, subject: str) -> tuple[StepRecord, ...]:
         """Return the steps of a subject: those that began in that order, then the others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -57,6 +58,14 @@ class Step(task.Task):
     A step's name, ``<verb>-<object>:<subject>``, is a persisted identifier: a resumed run finds
     the step by it.  ``symbols`` rename what ``execute`` requires, as TaskFlow's ``rebind`` does.
     """
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Work the signatures out once: TaskFlow asks for them again with every step made."""
+        super().__init_subclass__(**more)
+        for name in ("execute", "revert"):
+            method = vars(cls).get(name)
+            if inspect.isfunction(method):
+                setattr(method, "__signature__", inspect.signature(method))  # noqa: B010
 
     def __init__(
         self,

@@ -1,0 +1,61 @@
+"""Reading where a run stands, in one question whatever its size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from upgrade_flows.engine import schema
+from upgrade_flows.engine.scheduler import (
+    FAILURES,
+    IN_PROGRESS,
+    Outline,
+    Place,
+    Standing,
+    Work,
+)
+from upgrade_flows.model.report import State
+
+_s = schema.subjects.c
+_COLUMNS = (_s.subject, _s.wave, _s.position, _s.state, _s.work)
+_RUN = _s.run_id == sa.bindparam("run_id")
+_LOOKED_AT = [str(state) for state in (*IN_PROGRESS, *FAILURES)]
+_NOT_WAITING = [str(state) for state in (*IN_PROGRESS, State.QUARANTINED)]
+
+
+def _waiting(work: Work) -> Any:
+    """Select those that are next in line for a kind of work."""
+    order = _s.position.desc() if work is Work.UNDO else _s.position.asc()
+    wanted = sa.select(*_COLUMNS, sa.literal(1).label("waits")).where(
+        _RUN, _s.work == str(work), _s.state.not_in(_NOT_WAITING)
+    )
+    return sa.select(wanted.order_by(order).limit(sa.bindparam("most")).subquery())
+
+
+_BUSY_OR_FAILED = sa.select(*_COLUMNS, sa.literal(0).label("waits")).where(
+    _RUN, _s.state.in_(_LOOKED_AT)
+)
+_REFUSED_CANARIES = sa.select(*_COLUMNS, sa.literal(0).label("waits")).where(
+    _RUN, _s.state == str(State.REFUSED), _s.wave.in_(sa.bindparam("canaries", expanding=True))
+)
+_QUESTION = sa.union_all(_BUSY_OR_FAILED, _REFUSED_CANARIES, *(_waiting(work) for work in Work))
+
+
+def read(conn: sa.Connection, run_id: str, outline: Outline) -> Standing:
+    """Return the subjects in progress, those that failed, and those that are next in line."""
+    canaries = [index for index, wave in enumerate(outline.waves) if wave.canary]
+    names = {"run_id": run_id, "most": outline.width, "canaries": canaries}
+    busy, waiting, failed = [], [], []
+    for row in conn.execute(_QUESTION, names):
+        place = Place(row.subject, row.wave, row.position, State(row.state), row.work)
+        if row.waits:
+            waiting.append(place)
+        elif place.state in IN_PROGRESS:
+            busy.append(place)
+        else:
+            failed.append(place)
+    waiting.sort(key=lambda place: place.position)
+    backwards = [place for place in reversed(waiting) if place.work == Work.UNDO]
+    onwards = [place for place in waiting if place.work != Work.UNDO]
+    return Standing(tuple(busy), (*backwards, *onwards), tuple(failed))
