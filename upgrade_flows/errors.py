@@ -42,7 +42,14 @@ class PlanChanged(RequestError):
 
 
 class SubjectBusy(RequestError):
-    """Another run holds the lease of a subject."""
+    """Another run holds the lease of a subject.
+
+    :param for_s: seconds after which its owner counts as dead if it is not heard of, or None.
+    """
+
+    def __init__(self, message: str, for_s: float | None = None) -> None:
+        super().__init__(message)
+        self.for_s = for_s
 
 
 class PluginError(UpgradeFlowsError):

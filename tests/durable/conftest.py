@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests import services
 from tests.durable.needs import need
+from tests.durable.scene import Scene
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +62,16 @@ def database(request) -> Iterator[Callable[[str], str]]:
     for server, name in made:
         server.start()  # a test may have left it killed or paused
         server.drop_database(name)
+
+
+@pytest.fixture
+def scene(request, database, tmp_path) -> Iterator[Scene]:
+    """Return a scene on the kinds of board and database that the test is parametrized with."""
+    board, kind = request.param
+    server, journal_url = request.getfixturevalue(board), database(kind)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.start)  # a test may have left it killed or paused
+        yield Scene(tmp_path, server, request.getfixturevalue(kind), journal_url, stack)
 
 
 def _session(name: str, folders: pytest.TempPathFactory) -> Iterator[services.Service]:

@@ -93,7 +93,7 @@ class ZooKeeper(Service):
             "dataDir": self.data,
             "clientPort": self.port,
             "clientPortAddress": HOST,
-            "tickTime": 2000,
+            "tickTime": 500,  # sessions may be as short as two of them
             "maxClientCnxns": 0,  # of one address, and here everyone has the same
             "admin.enableServer": "false",
             # clients ask for the version that way

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.engine_toy import ToyCloud, make_engine, make_plan, open_journal
 from upgrade_flows import errors
+from upgrade_flows.engine.orders import Orders
 from upgrade_flows.model.report import Residue, State
 
 
@@ -348,3 +349,15 @@ def test_a_step_that_cannot_open_the_vault_fails_like_any_other(journal, cloud):
 def test_engines_of_one_journal_have_the_same_key(journal, cloud):
     first, second = make_engine(journal, cloud), make_engine(journal, cloud)
     assert second._vault.open(first._vault.seal("secret")) == "secret"
+
+
+@pytest.mark.parametrize("operation", ["commit", "rollback"])
+def test_a_run_that_is_paused_meanwhile_stops_in_either_direction(journal, cloud, operation):
+    engine, run = started(journal, cloud, make_plan(*"abcdef"))
+    engine.run(run)
+    done = len(cloud.deeds)
+    doomed = {"commit": ("do:delete-a", "do"), "rollback": ("verify:f", "undo")}[operation]
+    cloud.orders[doomed] = lambda: Orders(journal, "toy").pause(run)
+    assert getattr(engine, operation)(run) == "parked"
+    assert 0 < len(cloud.deeds) - done <= 5  # one subject, and not the five others
+    assert engine.resume(run) == {"commit": "settled", "rollback": "undone"}[operation]

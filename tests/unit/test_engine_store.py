@@ -23,6 +23,7 @@ from upgrade_flows.engine.orders import Orders
 from upgrade_flows.engine.scheduler import Job, Work
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.model.report import Residue, State
+from upgrade_flows.steps.vault import Vault
 
 
 @pytest.fixture
@@ -59,6 +60,7 @@ def test_an_open_journal_file_is_closed_to_others(tmp_path):
     ("url", "says"),
     [
         ("nonsense", "is not one: use sqlite:////"),
+        ("postgresql//u:secret@h/db", r"'postgresql//\*\*\*@h/db' is not one"),
         ("sqlite://", "must outlive the process"),
         ("sqlite:////proc/nowhere/journal.db", "name another file"),
         ("oracle+nodriver://u:secret@h/db", "needs a driver"),
@@ -385,3 +387,21 @@ def test_two_engines_cannot_work_on_one_run(journal, tmp_path):
     cloud.orders["restore:a", "do"] = try_too
     assert engine.run(run) == "changed"
     assert f"by run {run}" in refused[0]
+
+
+def test_of_many_that_make_the_key_at_once_all_have_the_same(tmp_path):
+    start, found = threading.Barrier(8), []
+
+    def make():
+        start.wait()
+        found.append(Vault.at(tmp_path / "key"))
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sealed = found[0].seal("secret")
+    assert [vault.open(sealed) for vault in found] == ["secret"] * 8
+    assert mode(tmp_path / "key") == 0o600
+    assert os.listdir(tmp_path) == ["key"]

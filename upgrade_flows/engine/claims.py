@@ -95,6 +95,7 @@ class Claims:
     """Takes subjects in a journal's database."""
 
     def __init__(self, engine: sa.Engine, now: Callable[[], float]) -> None:
+        self.most_tries = MOST_TRIES
         self._engine, self._now = engine, now
         self._outlines: dict[str, Outline] = {}
 
@@ -103,7 +104,7 @@ class Claims:
     ) -> Decision:
         """Say what should be in progress in a run.
 
-        :param works: the kinds of work to look at; by default those that the run allows now.
+        :param works: the kinds of work to look at, of those that the run allows now.
         :param without: subjects that are left as they are.
         """
 
@@ -114,6 +115,16 @@ class Claims:
 
         decision: Decision = database.patiently("the journal cannot be read", read)
         return decision
+
+    def could_go_on(self, run_id: str) -> bool:
+        """Whether a run has something to do, were it not paused."""
+
+        def read() -> bool:
+            with database.reader(self._engine).connect() as conn:
+                outline = self.outline(conn, run_id)
+                return bool(next_jobs(outline, standing.read(conn, run_id, outline)).jobs)
+
+        return bool(database.patiently("the journal cannot be read", read))
 
     def take(
         self,
@@ -163,7 +174,7 @@ class Claims:
         tries, progress = row.tries, row.progress
         if held is not None and held.run_id == run_id:  # its owner died at work
             tries, progress = self._tries(conn, row)
-            if tries >= MOST_TRIES:
+            if tries >= self.most_tries:
                 self._quarantine(conn, run, row, keeper, at, self._last_step(conn, row, tries))
                 return None
         lease = keeper.lease(run.cloud_id, job.subject, run_id, job.work)
@@ -209,22 +220,27 @@ class Claims:
         without: Container[str] = (),
     ) -> Decision:
         """As ``decide``, in a transaction that has read the run's row."""
-        if works is None:
-            works = ALLOWED[Moves(run.moves)]
+        allowed = ALLOWED[Moves(run.moves)]
+        works = allowed if works is None else [work for work in works if work in allowed]
         outline = self.outline(conn, run.id)
         return next_jobs(outline, standing.read(conn, run.id, outline), works, without)
 
     def alive(self, conn: sa.Connection, owner: str) -> bool:
         """Whether an owner was heard of lately, and is no process that ended on this host."""
+        return self._lives_for(conn, owner) > 0
+
+    def _lives_for(self, conn: sa.Connection, owner: str) -> float:
+        """Return the seconds for which an owner still counts as alive."""
         if gone(owner):
-            return False
+            return 0.0
         o = schema.owners.c
-        query = sa.select(o.expires > database.current_time(self._engine, self._now))
-        return bool(conn.execute(query.where(o.owner == owner)).scalar())
+        query = sa.select(o.expires - database.current_time(self._engine, self._now))
+        return float(conn.execute(query.where(o.owner == owner)).scalar() or 0.0)
 
     def _refuse_if_alive(self, conn: sa.Connection, held: Any) -> None:
-        if self.alive(conn, held.owner):
-            raise busy(held)
+        left = self._lives_for(conn, held.owner)
+        if left > 0:
+            raise busy(held, left)
 
     def _tries(self, conn: sa.Connection, row: Any) -> tuple[int, int]:
         """Count the owners that died at work on a subject without a step coming to its end."""
@@ -282,11 +298,12 @@ def refuse_unfinished(
             )
 
 
-def busy(held: Any) -> errors.SubjectBusy:
+def busy(held: Any, for_s: float | None = None) -> errors.SubjectBusy:
     """Return the error that says who works on a subject, from the row of its lease."""
     return errors.SubjectBusy(
         f"{held.subject} is being worked on by run {held.run_id} (owner {held.owner});"
-        " wait for it to end, or park it there"
+        " wait for it to end, or park it there",
+        for_s,
     )
 
 

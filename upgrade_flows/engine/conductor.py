@@ -41,6 +41,9 @@ SWEEP_S = 10.0
 #: how long a job is left alone that could not be done now, in seconds
 REST_S = (0.2, 5.0)
 
+#: a claim's time to live, as a share of an owner's: it has ended when the owner counts as dead
+CLAIM_SHARE = 0.75
+
 #: how many jobs a conductor remembers to have listed
 MOST_POSTED = 1000
 
@@ -96,6 +99,7 @@ class Conductor:
         self._orders = Orders(journal, tools.cloud.id)
         self._capacity, self._ttl_s, self._width = jobs, ttl_s, steps_at_a_time
         self._most_tries, self._verify, self._observer = most_tries, verify, observer
+        journal.claims.most_tries = most_tries
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -212,7 +216,7 @@ class Conductor:
             state = worker.do(job.run_id, Job(job.subject, Work(job.work)))
         except errors.SubjectBusy as exc:
             LOG.info("%s: %s", job.name, exc)
-            self._rest(job)
+            self._rest(job, exc.for_s)
             return False
         except errors.RequestError as exc:  # the run was purged
             LOG.warning("%s: %s", job.name, exc)
@@ -288,14 +292,20 @@ class Conductor:
             try:
                 for job in self._board.renew():
                     LOG.warning("%s: the claim is lost; the journal decides who goes on", job.name)
-                self._board_ok = time.monotonic()
+                if self._in_hand:  # otherwise nothing was asked
+                    self._board_ok = time.monotonic()
             except BoardError as exc:
                 self._complain(exc)
 
-    def _rest(self, job: boards.Job) -> None:
-        """Leave a job alone for a while, longer each time."""
+    def _rest(self, job: boards.Job, for_s: float | None = None) -> None:
+        """Leave a job alone for a while, longer each time.
+
+        :param for_s: the owner of its subject may be dead, which is known after so many seconds.
+        """
         _, last = self._resting.get(job, (0.0, REST_S[0] / 2))
         pause = min(last * 2, REST_S[1])
+        if for_s is not None:
+            pause = min(for_s + 0.05, 1.0)
         self._resting[job] = (time.monotonic() + pause, pause)
 
     def _rested(self, job: boards.Job) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import stat
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +23,10 @@ from upgrade_flows.errors import JournalError
 _READERS: weakref.WeakKeyDictionary[sa.Engine, sa.Engine] = weakref.WeakKeyDictionary()
 _READERS_LOCK = threading.Lock()
 
+#: how long a transaction may stand still, in seconds; then the server ends it, because its
+#: process was stopped or cut off, and its locks keep all others from the run
+STILL_S = 10
+
 #: how long a database that is locked or away is waited for, in seconds
 PATIENCE_S = 600.0
 
@@ -34,8 +40,9 @@ def connect(url: str, upgrade: bool = False) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
     except sa_exc.ArgumentError as exc:
+        masked = re.sub(r"//[^/]*@", "//***@", url)
         raise JournalError(
-            f"the journal's URL {url!r} is not one: use sqlite:////path/of/the/file,"
+            f"the journal's URL {masked!r} is not one: use sqlite:////path/of/the/file,"
             " mysql+pymysql://user@host/db or postgresql+psycopg2://user@host/db"
         ) from exc
     shown = parsed.render_as_string(hide_password=True)
@@ -84,7 +91,9 @@ def current_time(engine: sa.Engine, here: Callable[[], float]) -> sa.ColumnEleme
     if name == "postgresql":
         return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double)
     if name in ("mysql", "mariadb"):
-        return sa.func.unix_timestamp(sa.func.now(6)) + sa.literal_column("0.0e0")
+        # of UTC: what NOW() says comes twice when summer ends
+        since = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1.0e6"
+        return sa.literal_column(since, sa.Double)
     return sa.literal(here(), sa.Double)
 
 
@@ -200,15 +209,41 @@ def _engine(url: sa.URL, sqlite: bool) -> sa.Engine:
 
 
 def _server(url: sa.URL, isolation: IsolationLevel) -> sa.Engine:
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         isolation_level=isolation,
+        connect_args=_patience(url),
         pool_size=32,
         max_overflow=-1,
         pool_pre_ping=False,  # every call is retried as a whole, which a ping would double
         pool_reset_on_return=None,  # nobody leaves a transaction open, and it is a round trip
         pool_recycle=3600,
     )
+    limit = (
+        f"SET idle_in_transaction_session_timeout = '{STILL_S}s'"
+        if url.get_backend_name() == "postgresql"
+        else f"SET @still = {STILL_S} /*M!100300 , idle_transaction_timeout = {STILL_S} */"
+    )
+
+    def end_what_stands_still(connection: Any, _record: Any) -> None:
+        with contextlib.closing(connection.cursor()) as cursor:
+            cursor.execute(limit)  # a MySQL has no such limit, and takes it for a comment
+        connection.commit()
+
+    sa.event.listen(engine, "connect", end_what_stands_still)
+    return engine
+
+
+def _patience(url: sa.URL) -> dict[str, int]:
+    """Return how long a host that has vanished is waited for, in the driver's words."""
+    if url.get_driver_name() == "psycopg2":
+        return {
+            "connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10,
+            "keepalives_count": 3, "tcp_user_timeout": 60_000,
+        }  # fmt: skip
+    if url.get_driver_name() == "pymysql":
+        return {"connect_timeout": 10, "read_timeout": 90, "write_timeout": 90}
+    return {}
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
@@ -229,7 +264,7 @@ def _prepare_schema(engine: sa.Engine, shown: str, upgrade: bool) -> None:
     if found == head:
         return
     if found is None:
-        with engine.begin() as conn:
+        with _turn(engine), engine.begin() as conn:
             if engine.dialect.name == "postgresql":  # two that create at once take turns
                 conn.exec_driver_sql("SELECT pg_advisory_xact_lock(7105211)")
             schema.metadata.create_all(conn)
@@ -249,6 +284,20 @@ def _prepare_schema(engine: sa.Engine, shown: str, upgrade: bool) -> None:
     from upgrade_flows.engine.migrations import run
 
     run.upgrade(engine)
+
+
+@contextlib.contextmanager
+def _turn(engine: sa.Engine) -> Iterator[None]:
+    """Keep others from creating the same tables now, where a transaction does not."""
+    if engine.dialect.name not in ("mysql", "mariadb"):
+        yield
+        return
+    with reader(engine).connect() as conn:
+        conn.exec_driver_sql("SELECT GET_LOCK(MD5(DATABASE()), 60)")
+        try:
+            yield
+        finally:
+            conn.exec_driver_sql("SELECT RELEASE_LOCK(MD5(DATABASE()))")
 
 
 def _revision(engine: sa.Engine, shown: str) -> str | None:

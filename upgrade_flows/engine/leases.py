@@ -195,13 +195,17 @@ class Keeper:
 
     def _beat(self) -> None:
         pause = min(LOOK_S, self.ttl_s / 4)
+        away = False
         while not self._stop.wait(pause):
             try:
                 if time.monotonic() - self._renewed >= self.ttl_s / 4 - pause / 2:
                     self.renew()
                 self.look()
+                away = False
             except sa_exc.SQLAlchemyError as exc:
-                LOG.warning("the journal does not answer: %s", database.first_line(exc))
+                if not away:  # once, or it fills the log while nothing can be done
+                    LOG.warning("the journal does not answer: %s", database.first_line(exc))
+                away = True
 
 
 def process_owner() -> str:

@@ -13,6 +13,7 @@ from upgrade_flows.engine import database, persistence, schema
 from upgrade_flows.engine.claims import event_rows
 from upgrade_flows.engine.leases import Fence, Lease
 from upgrade_flows.engine.records import Event
+from upgrade_flows.errors import SubjectBusy
 from upgrade_flows.model import codec
 from upgrade_flows.model.report import State
 
@@ -126,7 +127,12 @@ class Ledger:
 
         def write() -> None:
             with self._engine.begin() as conn:
-                statements.fence.check(conn, lease)
+                try:
+                    statements.fence.check(conn, lease)
+                except SubjectBusy:
+                    if subject is not None and _on_record(conn, events[-1]):
+                        return  # it has ended, and only the answer to that got lost
+                    raise
                 if flow:
                     statements.rows.flow.execute(conn, [flow])
                 statements.rows.step.execute(conn, steps)
@@ -172,3 +178,11 @@ class Ledger:
             self._observer(event)
         except Exception:
             LOG.exception("the observer failed on %s", event)
+
+
+def _on_record(conn: sa.Connection, event: dict[str, Any]) -> bool:
+    """Whether an event, given as its row, is on record."""
+    query = sa.select(schema.events.c.id).where(
+        *(schema.events.c[name] == value for name, value in event.items() if name != "detail")
+    )
+    return conn.execute(query).first() is not None

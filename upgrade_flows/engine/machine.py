@@ -107,6 +107,7 @@ class Machine:
             state = _Pass(self, Way.FORWARD).run()
             if state == tf.FAILURE and self._undoable:
                 self._detail.meta["way"] = str(Way.BACK)
+                self._record.flow()  # before the first revert, or a kill would turn it round again
         if self._way is Way.BACK:
             state = _Pass(self, Way.BACK).run()
         self._reach(state)

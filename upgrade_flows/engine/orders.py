@@ -134,7 +134,10 @@ class Orders:
                     return str(run.state)
                 outline = journal.claims.outline(conn, run_id)
                 failed = standing.read(conn, run_id, outline).failed
-                state = run_state(outline, _counts(conn, run_id), failed, bool(run.withdrawn))
+                state = run_state(
+                    outline, _counts(conn, run_id), failed, bool(run.withdrawn),
+                    _ordered(conn, run_id),
+                )  # fmt: skip
                 if state != run.state:
                     ended = None if state == "parked" else journal.now()
                     conn.execute(
@@ -232,6 +235,13 @@ def _to_be_seen(record: RunRecord) -> dict[str, Any]:
 def _batches(names: set[str]) -> list[list[str]]:
     ordered = sorted(names)
     return [ordered[start : start + 500] for start in range(0, len(ordered), 500)]
+
+
+def _ordered(conn: sa.Connection, run_id: str) -> bool:
+    s = schema.subjects.c
+    works = [str(Work.UNDO), str(Work.SETTLE)]
+    query = sa.select(s.subject).where(s.run_id == run_id, s.work.in_(works)).limit(1)
+    return conn.execute(query).first() is not None
 
 
 def _counts(conn: sa.Connection, run_id: str) -> dict[State, int]:

@@ -199,15 +199,17 @@ def run_state(
     found: Mapping[State, int],
     failed: Iterable[Place],
     withdrawn: bool,
+    ordered: bool = False,
 ) -> RunState:
     """Say where a run stands in which nothing is being done.
 
     :param found: how many subjects are in each state.
+    :param ordered: whether there are subjects that are to be undone or settled.
     """
     states = {state for state, count in found.items() if count}
     if withdrawn:
         states.discard(State.PENDING)
-    if states & {*IN_PROGRESS, State.QUARANTINED}:
+    if ordered or states & {*IN_PROGRESS, State.QUARANTINED}:
         return RunState.PARKED
     if State.RESIDUE in states:
         return RunState.RESIDUE

@@ -12,9 +12,16 @@ from sqlalchemy.dialects import mysql
 #: every revision of the schema, oldest first; the last one is what the tables below are
 REVISIONS = ("0001",)
 
-_LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_LONG = sa.Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), "mysql", "mariadb")
 _TIME = sa.Double
 _SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _text(length: int) -> sa.String:
+    """Return the type of a text in which, on every database, case and accents matter."""
+    exact = mysql.VARCHAR(length, collation="utf8mb4_bin")
+    return sa.String(length).with_variant(exact, "mysql", "mariadb")
+
 
 metadata = sa.MetaData()
 
@@ -25,14 +32,14 @@ revision = sa.Table(
 runs = sa.Table(
     "runs",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("plan_id", sa.String(255), nullable=False),
-    sa.Column("cloud_id", sa.String(255), nullable=False),
-    sa.Column("capability", sa.String(64), nullable=False),
+    sa.Column("id", _text(64), primary_key=True),
+    sa.Column("plan_id", _text(255), nullable=False),
+    sa.Column("cloud_id", _text(255), nullable=False),
+    sa.Column("capability", _text(64), nullable=False),
     sa.Column("plan", _LONG, nullable=False),
     sa.Column("outline", _LONG, nullable=False),
-    sa.Column("state", sa.String(32), nullable=False),
-    sa.Column("moves", sa.String(8), nullable=False),
+    sa.Column("state", _text(32), nullable=False),
+    sa.Column("moves", _text(8), nullable=False),
     sa.Column("submitted", sa.Boolean, nullable=False),
     sa.Column("withdrawn", sa.Boolean, nullable=False),
     sa.Column("created", _TIME, nullable=False),
@@ -43,13 +50,13 @@ runs = sa.Table(
 subjects = sa.Table(
     "subjects",
     metadata,
-    sa.Column("run_id", sa.String(64), sa.ForeignKey("runs.id"), primary_key=True),
-    sa.Column("subject", sa.String(255), primary_key=True),
+    sa.Column("run_id", _text(64), sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("subject", _text(255), primary_key=True),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("wave", sa.Integer, nullable=False),
     sa.Column("action", _LONG, nullable=False),
-    sa.Column("state", sa.String(32), nullable=False),
-    sa.Column("work", sa.String(16), nullable=False),
+    sa.Column("state", _text(32), nullable=False),
+    sa.Column("work", _text(16), nullable=False),
     sa.Column("error", _LONG, nullable=False),
     sa.Column("started", _TIME),
     sa.Column("ended", _TIME),
@@ -65,17 +72,17 @@ subjects = sa.Table(
 owners = sa.Table(
     "owners",
     metadata,
-    sa.Column("owner", sa.String(255), primary_key=True),
+    sa.Column("owner", _text(255), primary_key=True),
     sa.Column("expires", _TIME, nullable=False),
 )
 
 leases = sa.Table(
     "leases",
     metadata,
-    sa.Column("cloud_id", sa.String(255), primary_key=True),
-    sa.Column("subject", sa.String(255), primary_key=True),
-    sa.Column("run_id", sa.String(64), nullable=False),
-    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("cloud_id", _text(255), primary_key=True),
+    sa.Column("subject", _text(255), primary_key=True),
+    sa.Column("run_id", _text(64), nullable=False),
+    sa.Column("owner", _text(255), nullable=False),
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Index("ix_leases_owner", "owner"),
     sa.Index("ix_leases_run", "run_id"),
@@ -85,31 +92,31 @@ events = sa.Table(
     "events",
     metadata,
     sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    sa.Column("run_id", sa.String(64), sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("run_id", _text(64), sa.ForeignKey("runs.id"), nullable=False),
     sa.Column("time", _TIME, nullable=False),
-    sa.Column("subject", sa.String(255), nullable=False),
-    sa.Column("step", sa.String(255), nullable=False),
-    sa.Column("what", sa.String(64), nullable=False),
+    sa.Column("subject", _text(255), nullable=False),
+    sa.Column("step", _text(512), nullable=False),
+    sa.Column("what", _text(64), nullable=False),
     sa.Column("detail", _LONG, nullable=False),
-    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("owner", _text(255), nullable=False),
     sa.Index("ix_events_run_subject", "run_id", "subject"),
 )
 
 books = sa.Table(
     "books",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("id", _text(64), primary_key=True),
+    sa.Column("name", _text(255), nullable=False),
     sa.Column("meta", _LONG, nullable=False),
 )
 
 flows = sa.Table(
     "flows",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("book_id", sa.String(64), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("state", sa.String(32)),
+    sa.Column("id", _text(64), primary_key=True),
+    sa.Column("book_id", _text(64), nullable=False),
+    sa.Column("name", _text(255), nullable=False),
+    sa.Column("state", _text(32)),
     sa.Column("meta", _LONG, nullable=False),
     sa.Index("ix_flows_book", "book_id"),
 )
@@ -117,14 +124,14 @@ flows = sa.Table(
 steps = sa.Table(
     "steps",
     metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("flow_id", sa.String(64), nullable=False),
+    sa.Column("id", _text(64), primary_key=True),
+    sa.Column("flow_id", _text(64), nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("state", sa.String(32)),
-    sa.Column("intention", sa.String(32)),
-    sa.Column("version", sa.String(32), nullable=False),
+    sa.Column("name", _text(512), nullable=False),
+    sa.Column("kind", _text(16), nullable=False),
+    sa.Column("state", _text(32)),
+    sa.Column("intention", _text(32)),
+    sa.Column("version", _text(32), nullable=False),
     sa.Column("meta", _LONG, nullable=False),
     sa.Column("results", _LONG),
     sa.Column("failure", _LONG),

@@ -118,9 +118,14 @@ class Journal:
             "moves": str(Moves.ALL), "submitted": submitted, "withdrawn": False, "created": now,
         }  # fmt: skip
         book = {"id": flow_uuid(run_id, "", "book"), "name": run_id, "meta": "{}"}
+        same_if = ("id", "plan_id", "created")
 
         def create() -> None:
+            r = schema.runs.c
             with self.engine.begin() as conn:
+                same = sa.select(r.id).where(*(r[name] == run[name] for name in same_if))
+                if conn.execute(same).first() is not None:
+                    return  # it was recorded, and only the answer to that got lost
                 conn.execute(schema.runs.insert().values(**run))
                 if rows:
                     conn.execute(schema.subjects.insert(), rows)

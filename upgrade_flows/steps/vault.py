@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -30,13 +32,8 @@ class Vault:
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                pass
-            else:
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(Fernet.generate_key())
+            if not path.exists():
+                _make(path)
             return cls(path.read_bytes().strip())
         except (OSError, ValueError) as exc:
             raise JournalError(f"the key file {path} cannot be used: {exc}") from exc
@@ -63,3 +60,17 @@ class Vault:
 def fingerprint(text: str | None) -> str | None:
     """Return what tells two texts apart without showing them."""
     return None if text is None else "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _make(path: Path) -> None:
+    """Make a key file; of several processes that do so at once, all get the first one's."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(Fernet.generate_key())
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        os.unlink(name)

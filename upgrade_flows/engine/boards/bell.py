@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 #: seconds between two looks at the board while somebody waits.  A claim that ran out makes no
 #: noise on every server, nor does a job that TaskFlow's own classes post.
-LOOK_S = 1.0
+LOOK_S = 0.5
 
 
 class Bell:

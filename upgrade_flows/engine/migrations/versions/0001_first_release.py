@@ -9,35 +9,41 @@ from sqlalchemy.dialects import mysql
 revision = "0001"
 down_revision = None
 
-_LONG = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_LONG = sa.Text().with_variant(mysql.LONGTEXT(collation="utf8mb4_bin"), "mysql", "mariadb")
 _SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _text(length: int) -> sa.String:
+    """Return the type of a text in which, on every database, case and accents matter."""
+    exact = mysql.VARCHAR(length, collation="utf8mb4_bin")
+    return sa.String(length).with_variant(exact, "mysql", "mariadb")
 
 
 def upgrade() -> None:
     """Create everything."""
     op.create_table(
         "books",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("id", _text(64), nullable=False),
+        sa.Column("name", _text(255), nullable=False),
         sa.Column("meta", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "flows",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("book_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("state", sa.String(length=32), nullable=True),
+        sa.Column("id", _text(64), nullable=False),
+        sa.Column("book_id", _text(64), nullable=False),
+        sa.Column("name", _text(255), nullable=False),
+        sa.Column("state", _text(32), nullable=True),
         sa.Column("meta", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_flows_book", "flows", ["book_id"], unique=False)
     op.create_table(
         "leases",
-        sa.Column("cloud_id", sa.String(length=255), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("owner", sa.String(length=255), nullable=False),
+        sa.Column("cloud_id", _text(255), nullable=False),
+        sa.Column("subject", _text(255), nullable=False),
+        sa.Column("run_id", _text(64), nullable=False),
+        sa.Column("owner", _text(255), nullable=False),
         sa.Column("token", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("cloud_id", "subject"),
     )
@@ -45,20 +51,20 @@ def upgrade() -> None:
     op.create_index("ix_leases_run", "leases", ["run_id"], unique=False)
     op.create_table(
         "owners",
-        sa.Column("owner", sa.String(length=255), nullable=False),
+        sa.Column("owner", _text(255), nullable=False),
         sa.Column("expires", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("owner"),
     )
     op.create_table(
         "runs",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("plan_id", sa.String(length=255), nullable=False),
-        sa.Column("cloud_id", sa.String(length=255), nullable=False),
-        sa.Column("capability", sa.String(length=64), nullable=False),
+        sa.Column("id", _text(64), nullable=False),
+        sa.Column("plan_id", _text(255), nullable=False),
+        sa.Column("cloud_id", _text(255), nullable=False),
+        sa.Column("capability", _text(64), nullable=False),
         sa.Column("plan", _LONG, nullable=False),
         sa.Column("outline", _LONG, nullable=False),
-        sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("moves", sa.String(length=8), nullable=False),
+        sa.Column("state", _text(32), nullable=False),
+        sa.Column("moves", _text(8), nullable=False),
         sa.Column("submitted", sa.Boolean(), nullable=False),
         sa.Column("withdrawn", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
@@ -68,14 +74,14 @@ def upgrade() -> None:
     op.create_index("ix_runs_submitted_state", "runs", ["submitted", "state"], unique=False)
     op.create_table(
         "steps",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("flow_id", sa.String(length=64), nullable=False),
+        sa.Column("id", _text(64), nullable=False),
+        sa.Column("flow_id", _text(64), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("state", sa.String(length=32), nullable=True),
-        sa.Column("intention", sa.String(length=32), nullable=True),
-        sa.Column("version", sa.String(length=32), nullable=False),
+        sa.Column("name", _text(512), nullable=False),
+        sa.Column("kind", _text(16), nullable=False),
+        sa.Column("state", _text(32), nullable=True),
+        sa.Column("intention", _text(32), nullable=True),
+        sa.Column("version", _text(32), nullable=False),
         sa.Column("meta", _LONG, nullable=False),
         sa.Column("results", _LONG, nullable=True),
         sa.Column("failure", _LONG, nullable=True),
@@ -87,13 +93,13 @@ def upgrade() -> None:
     op.create_table(
         "events",
         sa.Column("id", _SERIAL, autoincrement=True, nullable=False),
-        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.Column("run_id", _text(64), nullable=False),
         sa.Column("time", sa.Double(), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("step", sa.String(length=255), nullable=False),
-        sa.Column("what", sa.String(length=64), nullable=False),
+        sa.Column("subject", _text(255), nullable=False),
+        sa.Column("step", _text(512), nullable=False),
+        sa.Column("what", _text(64), nullable=False),
         sa.Column("detail", _LONG, nullable=False),
-        sa.Column("owner", sa.String(length=255), nullable=False),
+        sa.Column("owner", _text(255), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_id"],
             ["runs.id"],
@@ -103,13 +109,13 @@ def upgrade() -> None:
     op.create_index("ix_events_run_subject", "events", ["run_id", "subject"], unique=False)
     op.create_table(
         "subjects",
-        sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("run_id", _text(64), nullable=False),
+        sa.Column("subject", _text(255), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("wave", sa.Integer(), nullable=False),
         sa.Column("action", _LONG, nullable=False),
-        sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("work", sa.String(length=16), nullable=False),
+        sa.Column("state", _text(32), nullable=False),
+        sa.Column("work", _text(16), nullable=False),
         sa.Column("error", _LONG, nullable=False),
         sa.Column("started", sa.Double(), nullable=True),
         sa.Column("ended", sa.Double(), nullable=True),
