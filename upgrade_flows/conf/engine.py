@@ -34,6 +34,31 @@ With 0 the first failure stops it: those that are being changed are finished, no
 Each failed instance is undone in any case.
 """,
     ),
+    cfg.IntOpt(
+        "steps_at_a_time",
+        default=1,
+        min=1,
+        max=32,
+        help="""
+Number of steps of one instance that may run at the same time, where they do not need each other.
+
+More shorten the time for which an instance with several volumes or ports is out of service. The
+cloud's services get as many calls at once for each instance.
+""",
+    ),
+    cfg.IntOpt(
+        "most_tries",
+        default=5,
+        min=1,
+        max=1000,
+        help="""
+Number of times that a conductor tries an instance again whose work ends without getting on.
+
+Then the instance is set aside as ``quarantined``, counts as failed, and waits for an operator:
+resuming the run tries it again, rolling back takes it back. Only conductors do so; a run on the
+command line has its operator at hand.
+""",
+    ),
 ]
 
 

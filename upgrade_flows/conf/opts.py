@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
-from upgrade_flows.conf import cloud, engine, journal, steps
+from upgrade_flows.conf import board, cloud, conductor, engine, journal, notifications, steps
 
-MODULES = (cloud, engine, journal, steps)
+MODULES = (board, cloud, conductor, engine, journal, notifications, steps)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

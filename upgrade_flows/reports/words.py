@@ -43,6 +43,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def process(owner: str) -> str:
+    """Return who works on something as a human finds it: ``host-1 pid 17``."""
+    parts = owner.split("/")
+    return safe(f"{parts[0]} pid {parts[2]}" if len(parts) == 5 else owner)
+
+
 def value(thing: Any) -> str:
     """Return a field of an identity as short text."""
     if thing is None:
