@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from cliff.commandmanager import CommandManager
 
-from upgrade_flows.cli import check, inventory, plan, run, status
+from upgrade_flows.cli import check, inventory, journal, plan, run, status, submitted
 from upgrade_flows.cli.app import UpgradeFlows
 from upgrade_flows.cli.main import main
 from upgrade_flows.cli.wiring import Wiring
@@ -26,12 +26,16 @@ COMMANDS = {
     "plan diff": plan.Diff,
     "plan runbook": plan.Runbook,
     "run": run.Run,
+    "submit": submitted.Submit,
+    "watch": submitted.Watch,
+    "pause": submitted.Pause,
     "resume": run.Resume,
     "rollback": run.Rollback,
     "commit": run.Commit,
     "status": status.Status,
     "report": status.Report,
     "purge": status.Purge,
+    "journal upgrade": journal.Upgrade,
 }
 
 CLOUD = "http://keystone.example/v3 RegionOne"
@@ -125,6 +129,10 @@ class FakeRun:
     created: float = 1_795_176_000.0
     ended: float | None = 1_795_176_130.0
     withdrawn: bool = False
+    submitted: bool = False
+    moves: str = "all"
+    capability: str = "recreate"
+    size: int = 3
 
 
 def subject(state, started=1_795_176_000.0, ended=1_795_176_012.0, **more):
@@ -198,6 +206,9 @@ class FakeJournal:
     def steps(self, run_id, subject):
         return STEPS.get(subject, ())
 
+    def holders(self, run_id):
+        return {}
+
     def purge(self, before):
         return tuple(row.id for row in self.rows if row.ended < before)
 
@@ -267,7 +278,7 @@ class FakeWiring(Wiring):
         self.url = url
         return self.the_journal
 
-    def engine(self, journal, cloud, settings, observer):
+    def engine(self, journal, cloud, settings, observer, steps_at_a_time):
         self.the_engine = FakeEngine(observer, self.events)
         self.the_engine.settings = settings
         return self.the_engine
@@ -278,12 +289,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def cli(*argv, wiring=None, stdin=None):
+def cli(*argv, wiring=None, stdin=None, stdout=None, stderr=None):
     """Run a command; return its exit code, what it printed and what it complained of."""
     commands = CommandManager(None)
     for name, command in COMMANDS.items():
         commands.add_command(name, command)
-    stdout, stderr = io.StringIO(), io.StringIO()
+    stdout, stderr = stdout or io.StringIO(), stderr or io.StringIO()
     app = UpgradeFlows(
         wiring or FakeWiring(), commands, stdin or io.StringIO(), stdout=stdout, stderr=stderr
     )

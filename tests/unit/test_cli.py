@@ -384,9 +384,9 @@ def test_status_shows_where_each_server_stands():
     code, out, _ = cli("status", "-f", "value", wiring=FakeWiring(FakeJournal(MIXED)))
     assert code == 0
     assert out.splitlines() == [
-        f"{WEB_1} web-1 rebind changed rebind-port ",
-        "20000000-0000-4000-8000-000000000000 web-2 cold-migrate failed  compute-3 has no room",
-        f"{DB_1} db[red]-1 snapshot residue stop-server the image is not active",
+        f"{WEB_1} web-1 rebind changed rebind-port  ",
+        "20000000-0000-4000-8000-000000000000 web-2 cold-migrate failed   compute-3 has no room",
+        f"{DB_1} db[red]-1 snapshot residue stop-server  the image is not active",
     ]
 
 

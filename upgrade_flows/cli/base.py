@@ -67,6 +67,10 @@ class Parts:
         """Return the journal, open."""
         return self.wiring.journal(self.settings.journal, self.settings.key_file)
 
+    def dispatcher(self, journal: Any, cloud_id: str) -> Any:
+        """Return what gives orders on submitted runs; a context."""
+        return self.wiring.dispatcher(journal, cloud_id, self.settings.board)
+
     def say(self, line: str) -> None:
         """Tell the operator on stderr what is being done, if they sit at a terminal."""
         if self.application.stderr.isatty():

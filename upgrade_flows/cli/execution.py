@@ -8,9 +8,10 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cli import base, interrupt, progress
+from upgrade_flows.engine.scheduler import RunState
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Report, State
-from upgrade_flows.reports import build, tables, text, words
+from upgrade_flows.reports import build, follow, tables, text, words
 
 PARKED = 130
 
@@ -22,9 +23,11 @@ def execute(
     plan: Plan,
     work: Callable[[Any], str],
     blame: tuple[State, ...] = (State.FAILED, State.REFUSED),
+    pause: Callable[[], object] | None = None,
 ) -> int:
     """Let an engine ``work`` (which returns the id of the run), then report.
 
+    :param pause: keeps others from going on with the run when the operator parks it.
     :param blame: states of subjects that make the command fail, besides residue.
     :returns: 0, or 130 if the operator parked the run.
     :raises ResidueLeft: an undo was refused.
@@ -33,16 +36,39 @@ def execute(
     """
     application = command.application
     shown = progress.Progress(plan, application.stdout)
-    engine = command.wiring.engine(journal, cloud, command.settings.steps, shown)
-    with shown, interrupt.Interrupts(engine.park, shown.say, shown.close) as signals:
+    settings = command.settings
+    engine = command.wiring.engine(journal, cloud, settings.steps, shown, settings.steps_at_a_time)
+
+    def park() -> None:
+        try:
+            if pause is not None:
+                pause()
+        finally:
+            engine.park()
+
+    with shown, interrupt.Interrupts(park, shown.say, shown.close) as signals:
         run_id = work(engine)
+    return finish(command, journal, run_id, blame, signals.parked)
+
+
+def finish(
+    command: base.Command,
+    journal: Any,
+    run_id: str,
+    blame: tuple[State, ...],
+    parked: bool = False,
+) -> int:
+    """Report a run, and return or raise what its outcome amounts to; as ``execute`` does.
+
+    :param parked: whether the operator has just parked it.
+    """
     report = build.build(journal, run_id)
-    application.stdout.write("\n")
+    command.application.stdout.write("\n")
     show(command, report)
     conclude(report, blame)
-    if report.state != State.PARKED:
+    if report.state not in (*follow.OPEN, RunState.PARKED):
         return 0
-    if signals.parked:
+    if parked:
         return PARKED
     raise errors.RunFailed(f"run {run_id} is not at its end; 'upgrade-flows resume' goes on")
 

@@ -7,9 +7,11 @@ import dataclasses
 from typing import Any
 
 from upgrade_flows.cli import base, files
+from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.errors import NotReady
 from upgrade_flows.model import codec
 from upgrade_flows.model.plan import Plan
+from upgrade_flows.model.report import Severity
 from upgrade_flows.model.request import Scope, Target, UpgradeRequest
 from upgrade_flows.planning import runbook
 from upgrade_flows.reports import diff, tables
@@ -163,6 +165,22 @@ class Runbook(base.Command):
 def show(command: base.Command, plan: Plan) -> None:
     """Print a plan to where the command prints."""
     tables.show(tables.console(command.application.stdout), plan_text.parts(plan))
+
+
+def ready(command: base.Command, path: str) -> tuple[Plan, Cloud]:
+    """Read a plan, see that it can run, and show it; return it with its cloud.
+
+    :raises PlanChanged: it was edited, or is for another cloud.
+    :raises NotReady: it has findings that forbid to run it.
+    """
+    plan = files.read_plan(path)
+    cloud = command.connect()
+    plan.check_for(cloud.id)
+    show(command, plan)
+    errors = [item for item in plan.findings if item.severity == Severity.ERROR]
+    if errors:
+        raise NotReady(f"plan {plan.id} cannot run; see what is refused", errors)
+    return plan, cloud
 
 
 def _merge(

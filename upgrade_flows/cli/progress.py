@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -19,6 +20,9 @@ ROWS = 20
 
 MOVING = (State.CHANGING, State.UNDOING, State.SETTLING)
 
+#: what Ctrl-C does, as it is said below the table
+PARKS = "Ctrl-C finishes the current steps and parks"
+
 SAID = {
     "started": "started",
     "finished": "done",
@@ -33,13 +37,15 @@ class Progress:
     """Observes an engine; a context, so that the terminal is left as it was.
 
     It may be called from several threads.
+
+    :param hint: what Ctrl-C does.
     """
 
-    def __init__(self, plan: Plan, stream: TextIO) -> None:
+    def __init__(self, plan: Plan, stream: TextIO, hint: str = PARKS) -> None:
         self._names = {action.subject: action.name or action.subject for action in plan.actions}
         self._states: dict[str, str] = {}
         self._steps: dict[str, str] = {}
-        self._stream = stream
+        self._stream, self._hint = stream, hint
         self._lock = threading.RLock()  # a signal may come while we hold it
         self._live: Live | None = None
 
@@ -64,6 +70,15 @@ class Progress:
         if self._live is not None:
             live, self._live = self._live, None
             live.stop()
+
+    def begin_from(self, states: Mapping[str, str], steps: Mapping[str, str]) -> None:
+        """Take note of where the subjects of a run stand that has begun already.
+
+        :param steps: what their last steps are, for those that are in work.
+        """
+        with self._lock:
+            self._states = {subject: str(state) for subject, state in states.items()}
+            self._steps = dict(steps)
 
     def __call__(self, event: Any) -> None:
         """Take note of an event: a step's (``event.step``), or a subject's new state."""
@@ -117,6 +132,6 @@ class Progress:
                 Text(state, style=text.colour(state)),
                 steps.get(subject, ""),
             )
-        parked = sum(state == State.PARKED for state in states.values())
-        counts = f"{len(ended) - parked} of {len(self._names)} done, {len(moving)} in work"
-        return Group(result, Text(f"{counts}; Ctrl-C finishes the current steps and parks"))
+        left = sum(state in (State.PARKED, State.QUARANTINED) for state in states.values())
+        counts = f"{len(ended) - left} of {len(self._names)} done, {len(moving)} in work"
+        return Group(result, Text(f"{counts}; {self._hint}"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from upgrade_flows.cli import base, execution, files
+from upgrade_flows.cli import base, execution, submitted
 from upgrade_flows.cli import plan as plan_commands
-from upgrade_flows.errors import NotReady, RequestError
+from upgrade_flows.errors import RequestError
 from upgrade_flows.model.plan import Plan
-from upgrade_flows.model.report import Severity, State
-from upgrade_flows.reports import words
+from upgrade_flows.model.report import State
+from upgrade_flows.reports import follow, words
 
 
 class Run(base.Command):
@@ -30,13 +30,7 @@ class Run(base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Show, ask, run, report."""
-        plan = files.read_plan(parsed_args.plan)
-        cloud = self.connect()
-        plan.check_for(cloud.id)
-        plan_commands.show(self, plan)
-        errors = [item for item in plan.findings if item.severity == Severity.ERROR]
-        if errors:
-            raise NotReady(f"plan {plan.id} cannot run; see what is refused", errors)
+        plan, cloud = plan_commands.ready(self, parsed_args.plan)
         if not plan.actions:
             return 0
         servers = words.count(len(plan.actions), "server")
@@ -55,14 +49,50 @@ class OnRun(base.Command):
     """What the commands on a run that exists have in common."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add the run."""
+        """Add the run, and who carries it out."""
         base.add_run(parser)
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument(
+            "--here",
+            action="store_true",
+            help="Do it in this process, also if the run was submitted to conductors.",
+        )
+        group.add_argument(
+            "--no-watch",
+            action="store_true",
+            help="Leave it to the conductors, and do not wait. For a run that was submitted.",
+        )
 
     #: states of subjects that make the command fail, besides residue
     blame: tuple[State, ...] = ()
 
-    def go_on(self, journal: Any, run: Any, verb: str, *arguments: Any) -> int:
-        """Call one of the engine's methods on a run, and report."""
+    def find(self, parsed: argparse.Namespace) -> tuple[Any, Any]:
+        """Return the journal and the run.
+
+        :raises RequestError: there is no such run, or nobody else who could carry it out.
+        """
+        journal = self.journal()
+        run = base.find_run(journal, parsed.run)
+        if parsed.no_watch and not run.submitted:
+            raise RequestError(
+                f"run {run.id} was not submitted to conductors: it is carried out here, so say it"
+                " without --no-watch"
+            )
+        return journal, run
+
+    def go_on(
+        self,
+        parsed: argparse.Namespace,
+        journal: Any,
+        run: Any,
+        verb: str,
+        subjects: tuple[str, ...] | None = None,
+    ) -> int:
+        """Order it of the conductors, or call the engine's method of that name; then report."""
+        if run.submitted and not parsed.here:
+            order = (verb, *(subjects or ()))
+            return submitted.order(self, journal, run, order, self.blame, not parsed.no_watch)
+        arguments = () if verb == "resume" else (subjects,)
         cloud = self.connect()
         plan: Plan = run.plan
         plan.check_for(cloud.id)
@@ -72,13 +102,19 @@ class OnRun(base.Command):
             getattr(engine, verb)(run.id, *arguments)
             return str(run.id)
 
-        return execution.execute(self, journal, cloud, plan, work, blame)
+        def pause() -> None:
+            self.wiring.dispatcher(journal, run.cloud_id, None).pause(run.id)
+
+        return execution.execute(
+            self, journal, cloud, plan, work, blame, pause if run.submitted else None
+        )
 
 
 class Resume(OnRun):
     """Go on with a run that was parked, was killed, or lost its machine
 
-    It goes on from the journal: what is done is not done again.
+    It goes on from the journal: what is done is not done again.  Also what was quarantined is tried
+    again.  A run that was submitted is carried on by conductors, unless --here.
     """
 
     blame = (State.FAILED, State.REFUSED)
@@ -86,15 +122,19 @@ class Resume(OnRun):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find the run and go on."""
-        journal = self.journal()
-        run = base.find_run(journal, parsed_args.run)
-        return self.go_on(journal, run, "resume")
+        journal, run = self.find(parsed_args)
+        if run.submitted and not _unfinished(journal, run):
+            self.app.stdout.write(f"Run {run.id} is {run.state}: there is nothing to go on with.\n")
+            blame = () if run.withdrawn else self.blame
+            return execution.finish(self, journal, run.id, blame)
+        return self.go_on(parsed_args, journal, run, "resume")
 
 
 class Rollback(OnRun):
     """Bring servers back to what they were before a run
 
-    Possible until 'commit'.  Servers that are named are brought back alone.
+    Possible until 'commit'.  Servers that are named are brought back alone; without any, what was
+    not begun never begins.  A run that was submitted is taken back by conductors, unless --here.
     """
 
     examples = (
@@ -109,19 +149,22 @@ class Rollback(OnRun):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find the run, ask, and bring back."""
-        journal = self.journal()
-        run = base.find_run(journal, parsed_args.run)
+        journal, run = self.find(parsed_args)
         subjects = _subjects(run.plan, parsed_args.server)
-        names = _count(journal, run, subjects, (State.PENDING, State.UNDONE, State.SETTLED))
-        question = f"Bring back {names} of run {run.id}? They are down meanwhile."
+        if run.submitted and subjects is None and set(journal.counts(run.id)) == {State.PENDING}:
+            question = f"Withdraw run {run.id}? Nothing of it has begun, and nothing will."
+        else:
+            names = _count(journal, run, subjects, (State.PENDING, State.UNDONE, State.SETTLED))
+            question = f"Bring back {names} of run {run.id}? They are down meanwhile."
         execution.confirm(self, question, parsed_args.yes)
-        return self.go_on(journal, run, "rollback", subjects)
+        return self.go_on(parsed_args, journal, run, "rollback", subjects)
 
 
 class Commit(OnRun):
     """Give up the way back: delete what was kept of the servers as they were
 
     Afterwards 'rollback' is impossible for them.  Servers that are named are committed alone.
+    A run that was submitted is committed by conductors, unless --here.
     """
 
     examples = ("upgrade-flows commit", "upgrade-flows commit 20251120-3f --server web-1 --yes")
@@ -133,8 +176,7 @@ class Commit(OnRun):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find the run, say what becomes impossible, ask, and commit."""
-        journal = self.journal()
-        run = base.find_run(journal, parsed_args.run)
+        journal, run = self.find(parsed_args)
         subjects = _subjects(run.plan, parsed_args.server)
         others = tuple(state for state in State if state not in (State.CHANGED, State.SETTLING))
         names = _count(journal, run, subjects, others)
@@ -143,7 +185,16 @@ class Commit(OnRun):
             " migrations is given up, and the journal forgets the way back.\n"
         )
         execution.confirm(self, f"Commit {names}?", parsed_args.yes)
-        return self.go_on(journal, run, "commit", subjects)
+        return self.go_on(parsed_args, journal, run, "commit", subjects)
+
+
+def _unfinished(journal: Any, run: Any) -> bool:
+    """Whether resuming a run could begin something."""
+    return (
+        run.state in follow.OPEN
+        or State.QUARANTINED in journal.counts(run.id)
+        or journal.claims.could_go_on(run.id)
+    )
 
 
 def _add_servers(parser: argparse.ArgumentParser) -> None:

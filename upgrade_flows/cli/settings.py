@@ -23,8 +23,11 @@ class Settings:
     region: str | None
     journal: str
     key_file: Path | None
+    board: str | None
+    ttl_s: float
     at_a_time: int
     max_failures: int
+    steps_at_a_time: int
     steps: StepSettings
     log_file: Path | None
 
@@ -47,8 +50,11 @@ def load(options: argparse.Namespace) -> Settings:
             region=options.os_region_name or conf.cloud.region,
             journal=options.journal or conf.journal.url,
             key_file=Path(conf.journal.key_file) if conf.journal.key_file else None,
+            board=conf.board.url,
+            ttl_s=conf.conductor.ttl_s,
             at_a_time=conf.engine.at_a_time,
             max_failures=conf.engine.max_failures,
+            steps_at_a_time=conf.engine.steps_at_a_time,
             steps=StepSettings(**{field: getattr(conf.steps, field) for field in _fields(conf)}),
             log_file=log_file,
         )

@@ -7,9 +7,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from upgrade_flows.cli import base, execution, files
+from upgrade_flows.cli import base, execution, files, following
 from upgrade_flows.errors import RequestError
-from upgrade_flows.model.report import StepRecord
 from upgrade_flows.reports import build, html, text, words
 from upgrade_flows.reports import json as json_report
 
@@ -17,7 +16,11 @@ DAY = 86400.0
 
 
 class Status(base.Lister):
-    """Show where each server of a run stands, or all runs with --all"""
+    """Show where each server of a run stands, or all runs with --all
+
+    The owner is the process that has a server in work.  The error of a quarantined server is why
+    it was set aside; 'resume' tries it again, 'rollback' takes it back.
+    """
 
     examples = (
         "upgrade-flows status",
@@ -36,25 +39,33 @@ class Status(base.Lister):
         if parsed_args.all:
             return self._runs(journal)
         run = base.find_run(journal, parsed_args.run)
-        self.say(f"run {run.id}: {run.state}, started {words.moment(run.created)}")
-        subjects = journal.subjects(run.id)
+        for line in following.headline(journal, run):
+            self.say(line)
+        holders = journal.holders(run.id)
         rows = []
-        for subject, record in subjects.items():
+        for subject, record in journal.subjects(run.id).items():
             action = run.plan.action(subject)
-            step = _current(journal.steps(run.id, subject))
+            step = following.current(journal.steps(run.id, subject))
+            owner = following.owner(holders, subject)
             rows.append(
-                (subject, action.name, action.strategy, str(record.state), step, record.error)
-            )
-        return ("Server", "Name", "Strategy", "State", "Step", "Error"), rows
+                (subject, action.name, action.strategy, str(record.state), step, owner,
+                 record.error)
+            )  # fmt: skip
+        return ("Server", "Name", "Strategy", "State", "Step", "Owner", "Error"), rows
 
     def _runs(self, journal: Any) -> tuple[Sequence[str], Iterable[Any]]:
-        columns = ("Run", "State", "Capability", "Servers", "Started", "Ended", "Cloud")
+        columns = (
+            "Run", "State", "Paused", "Submitted", "Capability", "Servers", "Started", "Ended",
+            "Cloud",
+        )  # fmt: skip
         return columns, [
             (
                 run.id,
                 str(run.state),
-                run.plan.request.capability,
-                len(run.plan.actions),
+                following.paused(run),
+                run.submitted,
+                run.capability,
+                run.size,
                 words.moment(run.created),
                 words.moment(run.ended),
                 run.plan.cloud_id,
@@ -126,9 +137,3 @@ class Purge(base.Command):
             self.app.stdout.write(f"{run_id}\n")
         self.say(f"{words.count(len(gone), 'run')} forgotten")
         return 0
-
-
-def _current(steps: Sequence[StepRecord]) -> str:
-    """Return the verb of the last step that has begun."""
-    begun = [step for step in steps if step.started is not None]
-    return begun[-1].step.partition(":")[0] if begun else ""

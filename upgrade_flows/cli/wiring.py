@@ -69,12 +69,32 @@ class Wiring:
 
         return store.Journal.open(url, key_file)
 
+    def upgrade_journal(self, url: str) -> None:
+        """Bring a journal up to date."""
+        from upgrade_flows.engine import database
+
+        database.connect(url, upgrade=True).dispose()
+
+    def board(self, url: str) -> Any:
+        """Connect to a job board."""
+        from upgrade_flows.engine import boards, leases
+
+        return boards.open_board(url, leases.process_owner())
+
+    def dispatcher(self, journal: Any, cloud_id: str, board_url: str | None) -> Any:
+        """Return what gives orders on submitted runs."""
+        from upgrade_flows import dispatch
+
+        open_board = functools.partial(self.board, board_url) if board_url else None
+        return dispatch.Dispatcher(journal, cloud_id, open_board)
+
     def engine(
         self,
         journal: Any,
         cloud: Cloud,
         settings: Settings,
         observer: Callable[..., None] | None,
+        steps_at_a_time: int = 1,
     ) -> Any:
         """Return the engine that runs plans on a cloud."""
         from upgrade_flows.engine import operations
@@ -86,6 +106,7 @@ class Wiring:
             settings,
             observer=observer,
             verify=functools.partial(self._verify, cloud),
+            steps_at_a_time=steps_at_a_time,
         )
 
     def _verify(self, cloud: Cloud, action: Action) -> str | None:
