@@ -1,7 +1,8 @@
 """Show the main job on the lab, as an operator would do it: python -m tests.demo [--keep].
 
-Brings the lab up, makes instances that need a new VIF mode, and runs ``upgrade-flows`` on them.
-Every command is printed before its output.  Ends with 0 only if every state was as expected.
+Brings the lab up, makes instances that need a new VIF mode, and runs ``upgrade-flows`` on them;
+with --conductors, plans are submitted to conductors (python -m tests.conductors up).  Every
+command is printed before its output.  Ends with 0 only if every state was as expected.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.conductors import __main__ as conductors
+from tests.conductors.fleet import Fleet
 from tests.functional.instances import Wish, changes, make, truth
 from tests.lab import agents, api, cloud, hosts, seed, waiting
 from tests.lab.errors import LabError
@@ -70,6 +73,7 @@ class Operator:
 
     folder: Path
     width: str = "110"
+    fleet: Fleet | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,8 +90,9 @@ class Operator:
         """Run ``upgrade-flows`` with these words; return what it printed on stdout."""
         if not quietly:
             say(f"$ upgrade-flows {shlex.join(words)}")
+        config = ["--config-file", str(self.fleet.config)] if self.fleet else []
         process = subprocess.Popen(
-            [Path(sys.executable).with_name("upgrade-flows"), *words],
+            [Path(sys.executable).with_name("upgrade-flows"), *config, *words],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -107,9 +112,10 @@ class Operator:
         return "".join(lines)
 
     def run(self, plan: str) -> str:
-        """Run a plan, and return the id of the run."""
-        printed = self.type("run", plan, "--yes")
-        found = re.search(r"^Run (\S+)$", printed, re.MULTILINE)
+        """Run a plan, or have it run; return the id of the run."""
+        how = ("submit", plan, "--watch") if self.fleet else ("run", plan)
+        printed = self.type(*how, "--yes")
+        found = re.search(r"^Run (\S+)( is recorded|$)", printed, re.MULTILINE)
         if found is None:
             raise Unexpected("the run has not said its id")
         return found[1]
@@ -125,13 +131,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demonstration."""
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the instances and the hosts")
+    parser.add_argument(
+        "--conductors", action="store_true", help="have conductors do it, which must be up"
+    )
     options = parser.parse_args(arguments)
     try:
+        fleet = working_fleet() if options.conductors else None
         cloud.up()
         wishes = (*WISHES, GUEST) if real_hosts() else WISHES
         clean()
         with prepared(options.keep):
-            show(wishes, Path(tempfile.mkdtemp(prefix="upgrade-flows-demo-")))
+            folder = Path(tempfile.mkdtemp(prefix="upgrade-flows-demo-"))
+            show(wishes, Operator(folder, fleet=fleet))
     except (Unexpected, LabError, AssertionError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -162,7 +173,18 @@ def prepared(keep: bool) -> Iterator[None]:
             set_modes("ovs")
 
 
-def show(wishes: tuple[Wish, ...], folder: Path) -> None:
+def working_fleet() -> Fleet:
+    """Return the conductors that are up.
+
+    :raises Unexpected: none is.
+    """
+    fleet = Fleet(conductors.FOLDER)
+    if not any(fleet.alive(name) for name in fleet.names()):
+        raise Unexpected("no conductor is up; start two with: python3 -m tests conductors up")
+    return fleet
+
+
+def show(wishes: tuple[Wish, ...], operator: Operator) -> None:
     """Do the whole job: check, plan, run, report, roll back, commit."""
     say(f"# making {', '.join(wish.name for wish in wishes)}; their hosts bind ports as {OLD}")
     ids = make(wishes)
@@ -174,7 +196,6 @@ def show(wishes: tuple[Wish, ...], folder: Path) -> None:
     say(f"# the hosts' agents change: they bind ports as {NEW} from now on")
     set_modes(NEW)
 
-    operator = Operator(folder)
     operator.type("check", "vif-mode", "--server", *names, "-c", "Name", "-c", "Bound",
                   "-c", "Wanted", "-c", "Needs change")  # fmt: skip
     operator.type("plan", "recreate", "--server", *names, "-o", "plan.json")
@@ -213,7 +234,7 @@ def show(wishes: tuple[Wish, ...], folder: Path) -> None:
     operator.type("status", "--all")
     operator.type("report", in_place)
     operator.type("report", in_place, "--format", "html", "-o", "report.html")
-    page = folder / "report.html"
+    page = operator.folder / "report.html"
     if "<html" not in page.read_text(encoding="utf-8"):
         raise Unexpected(f"{page} is no HTML")
     say(f"# everything is as expected; the report with its timeline: file://{page}")

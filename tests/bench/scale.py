@@ -143,10 +143,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 def summary(grown: dict[int, Cost], shared: dict[int, list[Cost]]) -> dict[str, Any]:
     """Return the numbers of the goals."""
-    ratios = [
-        grown[more].cpu_s / grown[fewer].cpu_s
-        for fewer, more in itertools.pairwise(SIZES)
-    ]
+    ratios = [grown[more].cpu_s / grown[fewer].cpu_s for fewer, more in itertools.pairwise(SIZES)]
     last = grown[SIZES[-1]]
     return {
         "cpu_10x": round(max(ratios), 2),

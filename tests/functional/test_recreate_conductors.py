@@ -1,0 +1,212 @@
+"""Three conductors that are killed at random moments, on the real cloud: nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.conductors.fleet import Fleet
+from tests.expectations import unexpected
+from tests.functional.instances import Wish, changes, make, truth
+from tests.functional.runs import Runs
+from tests.lab import agents, api
+from upgrade_flows.engine.store import Journal
+from upgrade_flows.model.report import State
+
+OLD, NEW = "dpdkvhostuser", "dpdkvhostuserclient"
+HOME, AWAY = "fake5", "fake6"
+NAMES = ("one", "two", "three")
+KILLS = 20
+SECONDS = (0.5, 2.5)  # between kills
+LIMIT_S = 400  # for a run or a roll back
+
+SHOWN = {
+    "rebind": Wish("fleet-rebind", HOME, nics=2),
+    "cold-migrate": Wish("fleet-cold", HOME, data_volume=True),
+    "shelve": Wish("fleet-shelve", HOME),
+    "recreate": Wish("fleet-recreate", HOME, volume_backed=True, data_volume=True),
+    "snapshot": Wish("fleet-snapshot", HOME, data_volume=True),
+}
+STRATEGIES = list(SHOWN)
+KEPT = ("rebind", "cold-migrate", "shelve")  # their rollback gives back the same instance
+
+
+class Killer:
+    """Kills one conductor after the other while something goes on, and starts them again."""
+
+    def __init__(self, fleet, dice):
+        self.fleet, self.dice = fleet, dice
+        self.kills = 0
+        self._starting = []
+
+    def until(self, ended):
+        """Kill until something has ended; leave all conductors alive."""
+        end = time.monotonic() + LIMIT_S
+        while not ended():
+            assert time.monotonic() < end, "it did not end"
+            time.sleep(self.dice.uniform(*SECONDS))
+            alive = [name for name in NAMES if self.fleet.alive(name) and not self._busy(name)]
+            if len(alive) < 2 or ended():
+                continue  # one is left to work, as an operator would see to
+            name = self.dice.choice(alive)
+            self.fleet.kill(name)
+            self.kills += 1
+            thread = threading.Thread(target=self.fleet.start, args=(name,), name=name)
+            thread.start()
+            self._starting.append(thread)
+        for thread in self._starting:
+            thread.join(120)
+        self._starting.clear()
+
+    def _busy(self, name):
+        return any(thread.name == name and thread.is_alive() for thread in self._starting)
+
+
+class Operator:
+    """Gives orders with the real command line, and reads the journal."""
+
+    def __init__(self, fleet):
+        self.fleet = fleet
+        lines = fleet.config.read_text().splitlines()
+        url = next(line for line in lines if line.startswith("url = postgresql"))[6:]
+        self.journal = Journal.open(url, fleet.folder / "journal.key")
+
+    def type(self, *words):
+        program = "import sys; from upgrade_flows.cli.main import main; sys.exit(main())"
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program, "--config-file",
+             str(self.fleet.config), *words],
+            env=self.fleet.environment(), stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def submit(self, plan):
+        """Submit a plan and return the id of its run."""
+        path = self.fleet.folder / "plan.json"
+        path.write_text(plan.to_json())
+        self.type("submit", str(path), "--yes")
+        return self.journal.runs()[0].id
+
+    def ended(self, run_id):
+        return lambda: self.journal.run(run_id).state not in ("pending", "running")
+
+    def outcomes(self, run_id):
+        """Return what became of each subject, by its name."""
+        records = self.journal.subjects(run_id)
+        actions = self.journal.run(run_id).plan.actions
+        return {action.name: records[action.subject] for action in actions}
+
+
+@pytest.fixture(scope="module")
+def fleet(lab, tmp_path_factory):
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    fleet.furnish(ttl_s=5.0)
+    try:
+        for name in NAMES:
+            fleet.start(name)
+        yield fleet
+    finally:
+        fleet.down()
+
+
+@pytest.fixture(scope="module")
+def story(fleet, cloud, tmp_path_factory):
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"the dice's seed is {seed}")
+    killer, operator = Killer(fleet, random.Random(seed)), Operator(fleet)
+    runs = Runs(cloud, tmp_path_factory.mktemp("plans"))
+    _modes(OLD)
+    ids = make(SHOWN.values())
+    first = {name: truth(server) for name, server in ids.items()}
+
+    _modes(NEW)
+    run = operator.submit(runs.plan({ids[SHOWN[name].name]: name for name in SHOWN}, AWAY))
+    killer.until(operator.ended(run))
+    changed = operator.outcomes(run)
+    second = {
+        name: truth(record.result["server_id"])
+        for name, record in changed.items()
+        if record.state is State.CHANGED
+    }
+    _modes(OLD)
+    operator.type("rollback", run, "--yes", "--no-watch")
+    killer.until(operator.ended(run))
+    undone = operator.outcomes(run)
+
+    rounds = 0
+    while killer.kills < KILLS and rounds < 5:  # the instances that are the same as before
+        rounds += 1
+        _modes(NEW)
+        again = operator.submit(runs.plan({ids[SHOWN[n].name]: n for n in KEPT}, AWAY))
+        killer.until(operator.ended(again))
+        _modes(OLD)
+        operator.type("rollback", again, "--yes", "--no-watch")
+        killer.until(operator.ended(again))
+    yield {
+        "first": first, "second": second, "changed": changed, "undone": undone, "run": run,
+        "kills": killer.kills, "journal": operator.journal,
+    }  # fmt: skip
+    operator.journal.close()
+
+
+def _modes(mode):
+    for host in (HOME, AWAY):
+        agents.set_mode(host, mode, wait=False)
+    agents.wait_reported(HOME, AWAY)
+
+
+def test_conductors_were_killed_twenty_times_and_more_than_one_did_the_work(story):
+    print(f"killed {story['kills']} times")
+    assert story["kills"] >= KILLS
+    events = story["journal"].events(story["run"])
+    assert len({event.owner for event in events if event.step}) > 3
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_instance_is_changed_as_if_nothing_had_happened(story, strategy):
+    name = SHOWN[strategy].name
+    record = story["changed"][name]
+    assert (record.state, record.error) == (State.CHANGED, "")
+    found = changes(story["first"][name], story["second"][name])
+    assert unexpected(found, strategy, "changed", "openstack") == {}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_instance_is_rolled_back_as_if_nothing_had_happened(story, strategy):
+    name = SHOWN[strategy].name
+    assert story["undone"][name].state in (State.UNDONE, State.RESIDUE)
+    admin = api.shared("lab-admin")
+    (server,) = admin.compute.servers(all_projects=True, name=f"^{name}$")
+    found = changes(story["first"][name], truth(server.id))
+    assert unexpected(found, strategy, "rolled back", "openstack") == {}
+
+
+def test_no_step_began_before_the_one_before_it_had_ended(story):
+    """Nobody worked on an instance twice at once: a step that runs again was cut off before."""
+    for subject in story["journal"].subjects(story["run"]):
+        open_step, owner = None, None
+        for event in story["journal"].events(story["run"], subject):
+            if event.what in ("started", "reverting"):
+                assert open_step is None or owner != event.owner
+                open_step, owner = event.step, event.owner
+            elif event.step:
+                assert (event.step, event.owner) == (open_step, owner)
+                open_step = None
+
+
+def test_nothing_of_ours_is_left_over(story):
+    admin = api.shared("lab-admin")
+    servers = [
+        server
+        for server in admin.compute.servers(all_projects=True, details=True)
+        if server.name.startswith("fleet-")
+    ]
+    assert len(servers) == len(SHOWN)
+    assert [server.name for server in servers if "upgrade-flows" in str(server.tags)] == []
