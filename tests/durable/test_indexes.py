@@ -123,6 +123,7 @@ def test_taking_a_subject_and_recording_its_steps_reads_no_table_from_end_to_end
         keeper.look()
         keeper.forget(taken.lease)  # so that it is taken over, as after a death
         assert worker.do(run, Job("new1", Work.CHANGE)) == "changed"
+        journal.update_run(run, ordered=True)
         journal.update_subject(run, "new0", work="undo")
         assert worker.do(run, Job("new0", Work.UNDO)) == "undone"
         journal.claims.decide(run)

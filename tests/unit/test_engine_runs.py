@@ -210,6 +210,7 @@ def test_a_subject_without_a_settle_flow_is_settled_at_once(journal, cloud):
         ({"a": [b"x"]}, "the result['a'][0] is a bytes"),
         ({1: 2}, "the result has the key 1"),
         (float("nan"), "the result is nan"),
+        ("x" * (1 << 20), "it has 1048578 bytes, and 1048576 are the most"),
     ],
 )
 def test_a_result_that_is_not_plain_json_fails_its_step(journal, cloud, value, where):
@@ -218,7 +219,7 @@ def test_a_result_that_is_not_plain_json_fails_its_step(journal, cloud, value, w
     engine.run(run)
     record = journal.subject(run, "a")
     assert record.state is State.FAILED
-    assert record.error.startswith("do:left-a: do:left-a returned something that is not plain")
+    assert record.error.startswith("do:left-a: do:left-a returned something that cannot be kept")
     assert where in record.error
 
 
@@ -361,3 +362,28 @@ def test_a_run_that_is_paused_meanwhile_stops_in_either_direction(journal, cloud
     assert getattr(engine, operation)(run) == "parked"
     assert 0 < len(cloud.deeds) - done <= 5  # one subject, and not the five others
     assert engine.resume(run) == {"commit": "settled", "rollback": "undone"}[operation]
+
+
+def test_steps_that_do_not_depend_on_each_other_may_run_together(journal, cloud):
+    both = threading.Barrier(2, timeout=20)
+    for side in ("left", "right"):
+        cloud.orders[f"do:{side}-a", "do"] = both.wait  # passes in pairs only
+    engine, run = started(journal, cloud, steps_at_a_time=2)
+    assert engine.run(run) == "changed"
+    assert cloud.deeds[:2] == FORWARD[:2]
+    assert cloud.deeds[4:] == ["verify:a do"]
+
+
+def test_of_steps_that_run_together_both_are_undone_when_one_fails(journal, cloud):
+    both = threading.Barrier(2, timeout=20)
+
+    def fail():
+        both.wait()
+        raise RuntimeError("no")
+
+    cloud.orders["do:left-a", "do"] = fail
+    cloud.orders["do:right-a", "do"] = both.wait
+    engine, run = started(journal, cloud, steps_at_a_time=2)
+    assert engine.run(run) == "failed"
+    assert sorted(cloud.deeds[4:6]) == ["do:left-a undo", "do:right-a undo"]
+    assert cloud.deeds[6:] == ["restore:a undo", "observe:a undo"]

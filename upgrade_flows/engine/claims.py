@@ -43,21 +43,20 @@ _BEGUN = {
 
 
 _s, _le, _r = schema.subjects.c, schema.leases.c, schema.runs.c
-_RUN = sa.select(_r.id, _r.cloud_id, _r.state, _r.moves, _r.submitted, _r.withdrawn).where(
-    _r.id == sa.bindparam("b_run_id")
-)
+_RUN = sa.select(
+    _r.id, _r.cloud_id, _r.state, _r.moves, _r.submitted, _r.withdrawn, _r.ordered
+).where(_r.id == sa.bindparam("b_run_id"))
 _LOCKED_RUN = _RUN.with_for_update()
 _THIS = (_s.run_id == sa.bindparam("b_run_id"), _s.subject == sa.bindparam("b_subject"))
-_SUBJECT = sa.select(schema.subjects).where(*_THIS)
 _HELD = (_le.cloud_id == sa.bindparam("b_cloud_id"), _le.subject == sa.bindparam("b_subject"))
-_LEASE = sa.select(schema.leases).where(*_HELD).with_for_update()
 _NEW_LEASE = schema.leases.insert()
-_OLD_LEASE = sa.update(schema.leases).where(*_HELD)
+_OLD_LEASE = sa.update(schema.leases).where(*_HELD, _le.token == sa.bindparam("b_token"))
 _BEGIN = (
     sa.update(schema.subjects)
     .where(*_THIS)
     .values({n: sa.bindparam(n) for n in ("tries", "progress", "state", "started", "ended")})
 )
+_STATES = [str(state) for state in UNFINISHED]
 _UNFINISHED = (
     sa.select(_s.subject, _s.state, _s.run_id)
     .join(schema.runs, _r.id == _s.run_id)
@@ -65,10 +64,33 @@ _UNFINISHED = (
         _r.cloud_id == sa.bindparam("b_cloud_id"),
         _s.run_id != sa.bindparam("b_run_id"),
         _s.subject.in_(sa.bindparam("b_subjects", expanding=True)),
-        _s.state.in_([str(state) for state in UNFINISHED]),
+        _s.state.in_(_STATES),
     )
     .limit(1)
 )
+_other = schema.subjects.alias("other")
+_ELSEWHERE = (
+    sa.select(_other.c.run_id)
+    .join(schema.runs, _r.id == _other.c.run_id)
+    .where(
+        _r.cloud_id == sa.bindparam("b_cloud_id"),
+        _other.c.subject == sa.bindparam("b_subject"),
+        _other.c.run_id != sa.bindparam("b_run_id"),
+        _other.c.state.in_(_STATES),
+    )
+    .exists()
+)
+_SUBJECT = (
+    sa.select(
+        schema.subjects, _le.owner, _le.token, _le.run_id.label("holder"),
+        _ELSEWHERE.label("elsewhere"),
+    )
+    .outerjoin(
+        schema.leases,
+        (_le.subject == _s.subject) & (_le.cloud_id == sa.bindparam("b_cloud_id")),
+    )
+    .where(*_THIS)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,23 +189,25 @@ class Claims:
         run_id = run.id
         names = {"b_cloud_id": run.cloud_id, "b_run_id": run_id, "b_subject": job.subject}
         row = conn.execute(_SUBJECT, names).one()
-        held = conn.execute(_LEASE, names).first()
-        if held is not None and not (held.owner == keeper.owner and not keeper.has(held.token)):
-            self._refuse_if_alive(conn, held)  # one of ours that nobody works with is free
-        refuse_unfinished(conn, run.cloud_id, (job.subject,), run.id)
+        if row.token is not None and not (row.owner == keeper.owner and not keeper.has(row.token)):
+            self._refuse_if_alive(conn, row)  # one of ours that nobody works with is free
+        if row.elsewhere:
+            refuse_unfinished(conn, run.cloud_id, (job.subject,), run.id)
         tries, progress = row.tries, row.progress
-        if held is not None and held.run_id == run_id:  # its owner died at work
+        if row.holder == run_id:  # its owner died at work
             tries, progress = self._tries(conn, row)
             if tries >= self.most_tries:
                 self._quarantine(conn, run, row, keeper, at, self._last_step(conn, row, tries))
                 return None
         lease = keeper.lease(run.cloud_id, job.subject, run_id, job.work)
         values = {"run_id": run_id, "owner": lease.owner, "token": lease.token}
-        if held is None:
+        if row.token is None:
             values |= {"cloud_id": run.cloud_id, "subject": job.subject}
             conn.execute(_NEW_LEASE, values)
-        else:
-            conn.execute(_OLD_LEASE.values(**values), names)
+        elif not conn.execute(
+            _OLD_LEASE.values(**values), {**names, "b_token": row.token}
+        ).rowcount:
+            raise errors.SubjectBusy(f"another process took {job.subject} at this moment")
         state, begun = State(row.state), _BEGUN[job.work]
         started, ended = (at if row.started is None else row.started), None
         if state in IN_PROGRESS:
@@ -223,7 +247,8 @@ class Claims:
         allowed = ALLOWED[Moves(run.moves)]
         works = allowed if works is None else [work for work in works if work in allowed]
         outline = self.outline(conn, run.id)
-        return next_jobs(outline, standing.read(conn, run.id, outline), works, without)
+        found = standing.read(conn, run.id, outline, bool(run.ordered))
+        return next_jobs(outline, found, works, without)
 
     def alive(self, conn: sa.Connection, owner: str) -> bool:
         """Whether an owner was heard of lately, and is no process that ended on this host."""
@@ -237,10 +262,10 @@ class Claims:
         query = sa.select(o.expires - database.current_time(self._engine, self._now))
         return float(conn.execute(query.where(o.owner == owner)).scalar() or 0.0)
 
-    def _refuse_if_alive(self, conn: sa.Connection, held: Any) -> None:
-        left = self._lives_for(conn, held.owner)
+    def _refuse_if_alive(self, conn: sa.Connection, row: Any) -> None:
+        left = self._lives_for(conn, row.owner)
         if left > 0:
-            raise busy(held, left)
+            raise busy(row.subject, row.holder, row.owner, left)
 
     def _tries(self, conn: sa.Connection, row: Any) -> tuple[int, int]:
         """Count the owners that died at work on a subject without a step coming to its end."""
@@ -298,10 +323,10 @@ def refuse_unfinished(
             )
 
 
-def busy(held: Any, for_s: float | None = None) -> errors.SubjectBusy:
-    """Return the error that says who works on a subject, from the row of its lease."""
+def busy(subject: str, run_id: str, owner: str, for_s: float | None = None) -> errors.SubjectBusy:
+    """Return the error that says who works on a subject."""
     return errors.SubjectBusy(
-        f"{held.subject} is being worked on by run {held.run_id} (owner {held.owner});"
+        f"{subject} is being worked on by run {run_id} (owner {owner});"
         " wait for it to end, or park it there",
         for_s,
     )

@@ -13,10 +13,12 @@ listed nowhere, and whoever claims a job that is done already finds nothing to d
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from concurrent import futures
 from dataclasses import dataclass
@@ -43,6 +45,9 @@ REST_S = (0.2, 5.0)
 
 #: a claim's time to live, as a share of an owner's: it has ended when the owner counts as dead
 CLAIM_SHARE = 0.75
+
+#: of how many listed jobs of a run there is no need to look for more
+ENOUGH = 5
 
 #: how many jobs a conductor remembers to have listed
 MOST_POSTED = 1000
@@ -107,6 +112,7 @@ class Conductor:
         self._resting: dict[boards.Job, tuple[float, float]] = {}
         self._unfinished: dict[boards.Job, bool] = {}
         self._posted: dict[boards.Job, float] = {}
+        self._ended_in: dict[str, set[str]] = {}
         self._foreign: set[str] = set()
         self._board_ok = time.monotonic()
         self._keeper: Keeper | None = None
@@ -133,6 +139,8 @@ class Conductor:
                 self._loop(worker, pool)
             finally:
                 pool.shutdown()
+                with contextlib.suppress(BoardError, errors.JournalError):
+                    self._go_on(())  # or the others would find it with their next sweep only
                 self._ended.set()
                 beat.join()
 
@@ -164,19 +172,52 @@ class Conductor:
                     sweep_at = time.monotonic() + SWEEP_S * random.uniform(0.8, 1.2)  # noqa: S311
                 for job, done in list(self._unfinished.items()):
                     self._finish(job, done)
-                self._fill(worker, pool)
+                listed = self._board.unclaimed(self._view)
+                if self._go_on(listed):
+                    listed = self._board.unclaimed(self._view)
+                self._fill(worker, pool, listed)
                 self._board_ok = time.monotonic()
                 self._board.wait(self._pause(sweep_at))
             except (BoardError, errors.JournalError) as exc:
                 self._complain(exc)
                 self._stopping.wait(1.0)
 
-    def _fill(self, worker: Worker, pool: futures.Executor) -> None:
+    @property
+    def _view(self) -> int:
+        """How many of the listed jobs are worth looking at."""
+        return 2 * self._capacity + len(self._resting) + ENOUGH
+
+    def _go_on(self, listed: Iterable[boards.Job]) -> bool:
+        """Put on the board what comes next in the runs in which something has ended.
+
+        A run of which enough is listed is left for later: to look at it after each of its
+        subjects would cost as much as the subjects.
+
+        :returns: whether something was posted.
+        """
+        posted = False
+        counts = Counter(job.run_id for job in listed)
+        with self._lock:
+            due = {
+                run_id: jobs for run_id, jobs in self._ended_in.items() if counts[run_id] < ENOUGH
+            }
+            for run_id in due:
+                del self._ended_in[run_id]
+        for run_id, subjects in due.items():
+            try:
+                decision = self._journal.claims.decide(run_id)
+            except errors.RequestError:  # it was purged
+                continue
+            again = [job for job in decision.jobs if job.subject in subjects]
+            if decision.jobs:
+                posted |= self._post(run_id, (*decision.new, *again))
+            else:
+                self._conclude(run_id)
+        return posted
+
+    def _fill(self, worker: Worker, pool: futures.Executor, listed: list[boards.Job]) -> None:
         """Claim as many jobs as there is room for."""
         free = self._capacity - len(self._in_hand)
-        if free <= 0:
-            return
-        listed = self._board.unclaimed(2 * free + len(self._resting) + len(self._in_hand))
         random.shuffle(listed)  # so that conductors do not all try the same ones first
         for job in listed:
             if free <= 0 or self._stopping.is_set():
@@ -232,12 +273,13 @@ class Conductor:
         return not wanted
 
     def _finish(self, job: boards.Job, done: bool) -> None:
-        """Tell the board, and put on it what comes next."""
+        """Tell the board."""
         try:
             if done:
                 self._posted.pop(job, None)
                 self._board.consume(job)
-                self._go_on(job)
+                with self._lock:
+                    self._ended_in.setdefault(job.run_id, set()).add(job.subject)
             else:
                 self._board.give_back(job)
             self._unfinished.pop(job, None)
@@ -245,26 +287,18 @@ class Conductor:
             self._complain(exc)
             self._unfinished[job] = done
 
-    def _go_on(self, job: boards.Job) -> None:
-        """Put on the board what comes next; note where the run stands if nothing does."""
-        decision = self._journal.claims.decide(job.run_id)
-        other = [again for again in decision.jobs if again.subject == job.subject]
-        if decision.jobs:
-            self._post(job.run_id, (*decision.new, *other))
-        else:
-            self._conclude(job.run_id)
-
-    def _post(self, run_id: str, jobs: Iterable[Job]) -> None:
-        """List jobs, but those that we have listed a moment ago."""
+    def _post(self, run_id: str, jobs: Iterable[Job]) -> bool:
+        """List jobs, but those that we have listed a moment ago; return whether there were any."""
         late = time.monotonic() - SWEEP_S
         named = [boards.Job(run_id, job.subject, str(job.work)) for job in jobs]
         wanted = [job for job in named if self._posted.get(job, late) <= late]
         if not wanted:
-            return
+            return False
         self._board.post(wanted)
         if len(self._posted) > MOST_POSTED:
             self._posted.clear()
         self._posted.update(dict.fromkeys(wanted, time.monotonic()))
+        return True
 
     def _conclude(self, run_id: str) -> None:
         before = self._journal.run(run_id).state

@@ -8,7 +8,7 @@ import re
 import stat
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -97,72 +97,6 @@ def current_time(engine: sa.Engine, here: Callable[[], float]) -> sa.ColumnEleme
     return sa.literal(here(), sa.Double)
 
 
-def upsert(engine: sa.Engine, table: sa.Table, keys: tuple[str, ...]) -> Any:
-    """Return a statement that inserts rows, or replaces the ones with the same keys."""
-    others = [column.name for column in table.columns if column.name not in keys]
-    if engine.dialect.name in ("mysql", "mariadb"):
-        from sqlalchemy.dialects.mysql import insert as mysql_insert
-
-        statement = mysql_insert(table)
-        return statement.on_duplicate_key_update({n: statement.inserted[n] for n in others})
-    if engine.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-        pg = pg_insert(table)
-        return pg.on_conflict_do_update(
-            index_elements=list(keys), set_={n: pg.excluded[n] for n in others}
-        )
-    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
-    lite = sqlite_insert(table)
-    return lite.on_conflict_do_update(
-        index_elements=list(keys), set_={n: lite.excluded[n] for n in others}
-    )
-
-
-class Bulk:
-    """Inserts rows, or replaces the ones with the same keys, in few round trips and little CPU.
-
-    The statement is rendered once for each number of rows and handed to the driver as it is:
-    SQLAlchemy's own way costs more for each call, and psycopg2's a round trip for each row.
-    """
-
-    #: rows in one statement; databases limit the parameters
-    MOST = 64
-
-    def __init__(self, engine: sa.Engine, table: sa.Table, keys: tuple[str, ...] = ()) -> None:
-        self._engine, self._table, self._keys = engine, table, keys
-        self._columns = [c.name for c in table.columns if keys or not c.primary_key]
-        self._rendered: dict[int, tuple[str, list[str] | None]] = {}
-
-    def execute(self, conn: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows, each of which has a value for every column."""
-        for start in range(0, len(rows), self.MOST):
-            part = rows[start : start + self.MOST]
-            text, order = self._render(len(part))
-            values = {
-                f"{name}_{index}": row[name]
-                for index, row in enumerate(part)
-                for name in self._columns
-            }
-            if order is None:
-                conn.exec_driver_sql(text, values)
-            else:
-                conn.exec_driver_sql(text, tuple(values[name] for name in order))
-
-    def _render(self, count: int) -> tuple[str, list[str] | None]:
-        if count not in self._rendered:
-            table = self._table
-            statement = upsert(self._engine, table, self._keys) if self._keys else table.insert()
-            names: list[dict[str, Any]] = [
-                {name: sa.bindparam(f"{name}_{index}") for name in self._columns}
-                for index in range(count)
-            ]
-            compiled = statement.values(names).compile(dialect=self._engine.dialect)
-            self._rendered[count] = str(compiled), compiled.positiontup
-        return self._rendered[count]
-
-
 def passing(exc: BaseException | None) -> bool:
     """Whether a database error may go away by itself: locked, restarted, connection lost."""
     if isinstance(exc, sa_exc.DBAPIError) and exc.connection_invalidated:
@@ -236,7 +170,7 @@ def _server(url: sa.URL, isolation: IsolationLevel) -> sa.Engine:
 
 def _patience(url: sa.URL) -> dict[str, int]:
     """Return how long a host that has vanished is waited for, in the driver's words."""
-    if url.get_driver_name() == "psycopg2":
+    if url.get_driver_name() in ("psycopg", "psycopg2"):
         return {
             "connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10,
             "keepalives_count": 3, "tcp_user_timeout": 60_000,

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
 from upgrade_flows import errors
-from upgrade_flows.engine import database, schema
+from upgrade_flows.engine import database, schema, statements
 from upgrade_flows.engine.scheduler import ALLOWED, Moves
 from upgrade_flows.model.report import State
 
@@ -76,17 +76,15 @@ class Fence:
         query = sa.select(c.token).where(*(c[name] == sa.bindparam(name) for name in names))
         if engine.dialect.name != "sqlite":
             query = query.with_for_update(read=True)
-        compiled = query.compile(dialect=engine.dialect)
-        self._text, self._order = str(compiled), compiled.positiontup
+        self._text, self._order = statements.text_of(engine, query)
 
     def check(self, conn: sa.Connection, lease: Lease) -> None:
         """Hold the lease until the transaction ends.
 
         :raises SubjectBusy: it is not ours any more.
         """
-        values = {"cloud_id": lease.cloud_id, "subject": lease.subject, "token": lease.token}
-        given = values if self._order is None else tuple(values[name] for name in self._order)
-        if conn.exec_driver_sql(self._text, given).first() is None:
+        values = [getattr(lease, name) for name in self._order]
+        if statements.execute(conn, self._text, values).fetchone() is None:
             raise lease.lost()
 
 
@@ -110,7 +108,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._renewed = time.monotonic()
-        self._upsert = database.upsert(engine, schema.owners, ("owner",))
+        self._upsert = statements.upsert(engine, schema.owners, ("owner",))
         self._thread = threading.Thread(target=self._beat, name="keeper", daemon=True)
 
     def __enter__(self) -> Keeper:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from taskflow.persistence import models
 
-from upgrade_flows.engine import database, persistence, schema
+from upgrade_flows.engine import database, persistence, schema, statements
 from upgrade_flows.engine.claims import event_rows
 from upgrade_flows.engine.leases import Fence, Lease
 from upgrade_flows.engine.records import Event
@@ -29,7 +29,7 @@ class Statements:
     def __init__(self, engine: sa.Engine) -> None:
         self.rows = persistence.Rows(engine)
         self.fence = Fence(engine)
-        self.event = database.Bulk(engine, schema.events)
+        self.event = statements.Bulk(engine, schema.events)
         c = schema.subjects.c
         self.subject = sa.update(schema.subjects).where(
             c.run_id == sa.bindparam("b_run_id"), c.subject == sa.bindparam("b_subject")
@@ -123,25 +123,25 @@ class Ledger:
         flow, steps, events = self._rows()
         if not (flow or steps or events or subject):
             return
-        statements, lease = self._statements, self.lease
+        ours, lease = self._statements, self.lease
 
         def write() -> None:
             with self._engine.begin() as conn:
                 try:
-                    statements.fence.check(conn, lease)
+                    ours.fence.check(conn, lease)
                 except SubjectBusy:
                     if subject is not None and _on_record(conn, events[-1]):
                         return  # it has ended, and only the answer to that got lost
                     raise
                 if flow:
-                    statements.rows.flow.execute(conn, [flow])
-                statements.rows.step.execute(conn, steps)
-                statements.event.execute(conn, events)
+                    ours.rows.flow.execute(conn, [flow])
+                ours.rows.step.execute(conn, steps)
+                ours.event.execute(conn, events)
                 if subject is not None:
                     names = {"b_run_id": lease.run_id, "b_subject": lease.subject}
-                    conn.execute(statements.subject.values(**subject), names)
+                    conn.execute(ours.subject.values(**subject), names)
                     names = {"b_cloud_id": lease.cloud_id, "b_subject": lease.subject}
-                    conn.execute(statements.release, {**names, "b_token": lease.token})
+                    conn.execute(ours.release, {**names, "b_token": lease.token})
 
         database.patiently("the journal cannot be written", write)
         self._stored = self._stored or bool(flow)

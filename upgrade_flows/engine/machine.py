@@ -150,7 +150,7 @@ class _Pass:
             self._offer(node.index)
         self._ready.reverse()  # it is taken from the end; what was under way comes first
         self._ready.sort(key=lambda index: self._details[index].state in _UNDER_WAY)
-        running: dict[futures.Future[Any] | None, int] = {}
+        running: dict[Any, int] = {}
         while self._ready or running:
             if not self._failed and not self._machine._parking():
                 chosen = self._choose(self._machine._width - len(running))
@@ -207,10 +207,10 @@ class _Pass:
             if self._way is Way.FORWARD:
                 step.pre_execute()
                 try:
-                    return step.execute(**self._arguments(node, step.rebind, step.optional))
+                    return step.execute(**self._arguments(node, step.rebind))
                 finally:
                     step.post_execute()
-            arguments = self._arguments(node, step.revert_rebind, step.revert_optional)
+            arguments = self._arguments(node, step.revert_rebind)
             step.pre_revert()
             try:
                 result = detail.failure if detail.failure is not None else detail.results
@@ -220,7 +220,7 @@ class _Pass:
         except Exception:
             return failure.Failure()
 
-    def _arguments(self, node: Node, names: dict[str, str], optional: Any) -> dict[str, Any]:
+    def _arguments(self, node: Node, names: dict[str, str]) -> dict[str, Any]:
         """Look the arguments up; an optional one that nobody provides is left out."""
         arguments = {}
         step = node.step
@@ -306,11 +306,13 @@ def unfit(value: Any) -> str | None:
     if value is None:
         return None
     where = impurity(value)
-    if where is None and isinstance(value, (str, list, dict)):
+    if where is not None:
+        return f"it is not plain JSON: {where}"
+    if isinstance(value, (str, list, dict)):
         size = len(json.dumps(value))
         if size > MOST_BYTES:
             return f"it has {size} bytes, and {MOST_BYTES} are the most that is kept"
-    return where
+    return None
 
 
 def impurity(value: Any, where: str = "the result") -> str | None:
@@ -337,8 +339,7 @@ def impurity(value: Any, where: str = "the result") -> str | None:
 def _as_failure(step: str, where: str) -> failure.Failure:
     try:
         raise StepFailed(
-            f"{step} returned something that is not plain JSON ({where});"
-            " it could not be resumed from"
+            f"{step} returned something that cannot be kept ({where}); it could not be resumed from"
         )
     except StepFailed:
         return failure.Failure()

@@ -75,7 +75,7 @@ class Orders:
                 wanted = set(subjects)
                 for row in held:
                     if row.subject in wanted and journal.claims.alive(conn, row.owner):
-                        raise claims.busy(row)
+                        raise claims.busy(row.subject, row.run_id, row.owner)
 
         database.patiently("the journal cannot be read", look)
 
@@ -121,7 +121,7 @@ class Orders:
         def conclude() -> str:
             with journal.engine.begin() as conn:
                 run = conn.execute(
-                    sa.select(r.id, r.state, r.moves, r.submitted, r.withdrawn)
+                    sa.select(r.id, r.state, r.moves, r.submitted, r.withdrawn, r.ordered)
                     .where(r.id == run_id)
                     .with_for_update()
                 ).one()
@@ -224,7 +224,7 @@ _RELEASED = {
 def _let_go_back(record: RunRecord) -> dict[str, Any]:
     """Return what makes a paused run go back, but not on."""
     moves = {"moves": str(Moves.BACK)} if record.moves == Moves.NONE else {}
-    return moves | _to_be_seen(record)
+    return {"ordered": True} | moves | _to_be_seen(record)
 
 
 def _to_be_seen(record: RunRecord) -> dict[str, Any]:

@@ -18,16 +18,16 @@ from taskflow import exceptions as tf_exc
 from taskflow.persistence import base, models
 from taskflow.types import failure
 
-from upgrade_flows.engine import database, schema
+from upgrade_flows.engine import database, schema, statements
 
 
 class Rows:
     """The statements that keep details, compiled once for each database."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self.flow = database.Bulk(engine, schema.flows, ("id",))
-        self.step = database.Bulk(engine, schema.steps, ("id",))
-        self.book = database.Bulk(engine, schema.books, ("id",))
+        self.flow = statements.Bulk(engine, schema.flows, ("id",))
+        self.step = statements.Bulk(engine, schema.steps, ("id",))
+        self.book = statements.Bulk(engine, schema.books, ("id",))
 
 
 def flow_row(detail: models.FlowDetail, book_id: str) -> dict[str, Any]:

@@ -42,6 +42,7 @@ runs = sa.Table(
     sa.Column("moves", _text(8), nullable=False),
     sa.Column("submitted", sa.Boolean, nullable=False),
     sa.Column("withdrawn", sa.Boolean, nullable=False),
+    sa.Column("ordered", sa.Boolean, nullable=False),
     sa.Column("created", _TIME, nullable=False),
     sa.Column("ended", _TIME),
     sa.Index("ix_runs_submitted_state", "submitted", "state"),

@@ -115,7 +115,8 @@ class Journal:
             "id": run_id, "plan_id": plan.id, "cloud_id": plan.cloud_id,
             "capability": plan.request.capability, "plan": plan.to_json(),
             "outline": codec.canonical(outline_of(plan)), "state": str(RunState.PENDING),
-            "moves": str(Moves.ALL), "submitted": submitted, "withdrawn": False, "created": now,
+            "moves": str(Moves.ALL), "submitted": submitted, "withdrawn": False, "ordered": False,
+            "created": now,
         }  # fmt: skip
         book = {"id": flow_uuid(run_id, "", "book"), "name": run_id, "meta": "{}"}
         same_if = ("id", "plan_id", "created")
@@ -157,7 +158,7 @@ class Journal:
         return tuple(self._runs(*where))
 
     def update_run(self, run_id: str, **values: Any) -> None:
-        """Change fields of a run's record: ``state``, ``ended``, ``moves``, ``withdrawn``."""
+        """Change fields of a run's record (``state``, ``ended``, ``moves``, ``withdrawn``...)."""
         values = {k: str(v) if k in ("state", "moves") else v for k, v in values.items()}
         self._execute(sa.update(schema.runs).where(schema.runs.c.id == run_id).values(**values))
 

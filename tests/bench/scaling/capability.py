@@ -9,26 +9,23 @@ from taskflow.patterns import linear_flow
 from upgrade_flows.flows import capability
 from upgrade_flows.model.plan import Action, Gate, Plan, Wave
 from upgrade_flows.model.request import Rollout, Scope, UpgradeRequest
-from upgrade_flows.steps.base import Step, undo
+from upgrade_flows.steps.base import Step
 
 NAME = "scale"
 
 
-class LockServer(Step):
-    """Lock a server, which takes no time on the fake cloud; reverted by unlocking it."""
+class ObserveServer(Step):
+    """Look a server up, which takes no time on the fake cloud; there is nothing to revert."""
 
     def execute(self) -> dict[str, Any]:
-        self.ctx.cloud.compute.lock(self.subject, "scale")
-        return {"locked": True}
-
-    def revert(self, **_: object) -> Any:
-        return undo(self, self.ctx.cloud.compute.unlock, self.subject)
+        server = self.ctx.cloud.compute.server(self.subject)
+        return {"status": server.status, "host": server.host}
 
 
 def change(ctx: Any, action: Action) -> Any:
     """Build a line of steps, as many as the action says."""
     steps = (
-        LockServer(ctx, action.subject, qualifier=f"{number:02}-{action.subject}")
+        ObserveServer(ctx, action.subject, qualifier=f"{number:02}-{action.subject}")
         for number in range(action.details["steps"])
     )
     return linear_flow.Flow("scale").add(*steps)

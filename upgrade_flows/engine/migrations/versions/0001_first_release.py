@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("moves", _text(8), nullable=False),
         sa.Column("submitted", sa.Boolean(), nullable=False),
         sa.Column("withdrawn", sa.Boolean(), nullable=False),
+        sa.Column("ordered", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("ended", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
