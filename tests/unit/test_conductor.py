@@ -293,3 +293,33 @@ def test_its_status_names_what_is_in_hand(place):
     assert (status.owner, status.capacity, status.stopping) == ("one", 4, False)
     assert status.journal_ok_s < 5
     assert status.board_ok_s < 15
+
+
+def test_a_rollback_that_comes_during_the_last_step_is_not_forgotten(place):
+    started, go = threading.Event(), threading.Event()
+    place.cloud.orders["verify:a", "do"] = lambda: started.set() or go.wait(20)
+    place.conductor()
+    run = place.submit(make_plan("a"))
+    assert started.wait(20)
+    place.orders.rollback(run)
+    go.set()
+    place.reaches(run, "undone")
+    assert place.cloud.deeds[-1] == "observe:a undo"
+
+
+def test_what_was_settled_meanwhile_is_not_rolled_back(place):
+    place.conductor()
+    run = place.submit(make_plan("a"))
+    place.reaches(run, "changed")
+    states = place.journal.subjects(run)
+    place.orders.commit(run)
+    place.post(run)
+    place.reaches(run, "settled")
+    done = place.cloud.deeds
+    orders = Orders(place.journal, "toy")
+    orders._choose = lambda *_: set(states)  # which looked a moment before
+    orders.rollback(run, ["a"])
+    place.post(run)
+    time.sleep(0.5)
+    assert place.journal.subject(run, "a").state is State.SETTLED
+    assert place.cloud.deeds == done

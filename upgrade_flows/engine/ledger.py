@@ -110,6 +110,9 @@ class Ledger:
     def end(self, state: State, **values: Any) -> None:
         """Put everything on record, with where the subject stands, and give the lease back.
 
+        What an operator has ordered of it meanwhile stays ordered, also where nothing more was
+        wanted of this work.
+
         :param values: fields of the subject's record: ``error``, ``result``, ``residue``,
             ``ended``, ``work``, ``tries``.
         """
@@ -117,6 +120,9 @@ class Ledger:
         for name in ("result", "residue"):
             if name in values:
                 values[name] = codec.canonical(values[name])
+        if "work" in values:
+            work = schema.subjects.c.work
+            values["work"] = sa.case((work == self.lease.work, values["work"]), else_=work)
         self._write({"state": str(state), **values})
 
     def _write(self, subject: dict[str, Any] | None) -> None:

@@ -25,6 +25,11 @@ UNDOABLE = (
 
 SETTLEABLE = (State.CHANGED, State.SETTLING)
 
+_GOOD_FOR = {
+    Work.UNDO: [str(state) for state in UNDOABLE],
+    Work.SETTLE: [str(state) for state in (*SETTLEABLE, State.QUARANTINED)],
+}
+
 
 class Orders:
     """Gives orders on the runs of one cloud."""
@@ -175,7 +180,11 @@ class Orders:
                     for batch in _batches(chosen):
                         conn.execute(
                             sa.update(schema.subjects)
-                            .where(s.run_id == run_id, s.subject.in_(batch))
+                            .where(
+                                s.run_id == run_id,
+                                s.subject.in_(batch),
+                                s.state.in_(_GOOD_FOR[work]),  # it may have moved on meanwhile
+                            )
                             .values(work=str(work))
                         )
                 if values.get("withdrawn"):
