@@ -1,4 +1,6 @@
-"""Nova: reads and creations over an adapter, the rest of the changes through python-novaclient.
+"""Nova, put together: what is read of servers, what changes them, and the other parts.
+
+Reads and creations go over an adapter, the rest of the changes through python-novaclient.
 
 python-novaclient knows microversions up to 2.96 and keeps a cache of names in the user's home
 directory when it lists or creates; so it is given what it does well, the server actions.
@@ -6,67 +8,29 @@ directory when it lists or creates; so it is given what it does well, the server
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-import novaclient
 from keystoneauth1 import exceptions as ksa
-from keystoneauth1.adapter import Adapter
-from novaclient import api_versions
-from novaclient import client as nova_client
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import InstanceAction, Migration, NewServer
+from upgrade_flows.cloud.api import InstanceAction, NewServer
 from upgrade_flows.cloud.clients import shapes
 from upgrade_flows.cloud.clients.errors import translated
+from upgrade_flows.cloud.clients.hosts import Hosts
 from upgrade_flows.cloud.clients.http import concurrently, document, joined, pages, segment
-from upgrade_flows.cloud.clients.session import Connection, user_agent
+from upgrade_flows.cloud.clients.moves import Moves
 from upgrade_flows.model.inventory import (
     AttachedVolume,
     Flavor,
-    Host,
     Quota,
     Server,
     ServerGroup,
 )
 
-OLDEST = (2, 90)
-NEWEST = (2, 100)
-
 
 @translated("compute")
-class Compute:
+class Compute(Moves, Hosts):
     """``api.Compute`` over Nova's API."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @functools.cached_property
-    def _version(self) -> tuple[int, int]:
-        data = self._connection.adapter("compute").get_endpoint_data()
-        most = tuple(data.max_microversion or ()) if data else ()
-        if most < OLDEST:
-            spoken = ".".join(str(part) for part in most) or "no microversions"
-            raise errors.CloudError(
-                f"compute: Nova speaks up to {spoken}; 2.90 (Xena) or later is needed"
-            )
-        return min((int(most[0]), int(most[1])), NEWEST)
-
-    @functools.cached_property
-    def _api(self) -> Adapter:
-        return self._connection.adapter("compute", default_microversion=_text(self._version))
-
-    @functools.cached_property
-    def _nova(self) -> Any:
-        version = min(api_versions.APIVersion(_text(self._version)), novaclient.API_MAX_VERSION)
-        endpoint = self._connection.endpoint("compute")
-        return nova_client.Client(
-            version,
-            session=self._connection.session,
-            endpoint_type=endpoint.pop("interface"),
-            user_agent=user_agent(),
-            **endpoint,
-        )
 
     def servers(
         self, host: str | None = None, project_id: str | None = None, tag: str | None = None
@@ -118,32 +82,6 @@ class Compute:
     def unlock(self, server_id: str) -> None:
         """Unlock a server."""
         self._nova.servers.unlock(server_id)
-
-    def migrate(self, server_id: str, host: str | None) -> None:
-        """Migrate a server cold."""
-        self._nova.servers.migrate(server_id, host)
-
-    def confirm_migration(self, server_id: str) -> None:
-        """Give up the source side of a cold migration."""
-        self._nova.servers.confirm_resize(server_id)
-
-    def revert_migration(self, server_id: str) -> None:
-        """Bring a server in VERIFY_RESIZE back."""
-        self._nova.servers.revert_resize(server_id)
-
-    def shelve(self, server_id: str) -> None:
-        """Shelve a server."""
-        self._nova.servers.shelve(server_id)
-
-    def offload(self, server_id: str) -> None:
-        """Free the host of a shelved server."""
-        self._nova.servers.shelve_offload(server_id)
-
-    def unshelve(self, server_id: str, host: str | None) -> None:
-        """Bring a shelved server back; only an offloaded one can be given a host (2.91)."""
-        if host and self._version < (2, 91):
-            raise errors.Conflict(f"compute: unshelve {server_id}: a host needs microversion 2.91")
-        self._nova.servers.unshelve(server_id, host=host)
 
     def create_image(self, server_id: str, name: str) -> str:
         """Snapshot a server's root disk and return the image's id.
@@ -219,30 +157,6 @@ class Compute:
         oldest_first = concurrently(detail, listed[::-1])  # times are of whole seconds
         return tuple(sorted(oldest_first, key=lambda action: action.start))
 
-    def migrations(self, server_id: str) -> tuple[Migration, ...]:
-        """Return the migration records of a server, oldest first."""
-        query = {"instance_uuid": server_id}
-        found = pages(self._api, "/os-migrations", "migrations", marker="uuid", **query)
-        found.sort(key=lambda item: (item.get("created_at") or "", int(item["id"])))
-        return tuple(shapes.migration(item) for item in found)
-
-    def hosts(self) -> list[Host]:
-        """Return the compute hosts."""
-        return [shapes.host(item) for item in self._services()]
-
-    def set_host_enabled(self, host: str, enabled: bool, reason: str | None = None) -> None:
-        """Enable or disable the compute service of a host."""
-        found = self._services(host)
-        if not found:
-            raise errors.NotFound(f"compute: there is no compute host {host}")
-        services = self._nova.services
-        if enabled:
-            services.enable(found[0]["id"])
-        elif reason:
-            services.disable_log_reason(found[0]["id"], reason)
-        else:
-            services.disable(found[0]["id"])
-
     def groups(self) -> list[ServerGroup]:
         """Return the server groups of all projects."""
         groups: list[ServerGroup] = []
@@ -285,18 +199,3 @@ class Compute:
         """Return limits and usage of a project."""
         body = document(self._api, joined("/limits", tenant_id=project_id))
         return shapes.quota(body["limits"]["absolute"])
-
-    def _in(self, project_id: str) -> Adapter:
-        return self._connection.adapter(
-            "compute",
-            session=self._connection.for_project(project_id),
-            default_microversion=_text(self._version),
-        )
-
-    def _services(self, host: str | None = None) -> list[dict[str, Any]]:
-        path = joined("/os-services", binary="nova-compute", host=host)
-        return list(document(self._api, path)["services"])
-
-
-def _text(version: tuple[int, int]) -> str:
-    return f"{version[0]}.{version[1]}"

@@ -7,6 +7,8 @@ from typing import Any
 
 from keystoneauth1.adapter import Adapter
 
+from upgrade_flows import errors
+from upgrade_flows.cloud.api import PortBinding
 from upgrade_flows.cloud.clients.errors import translated
 from upgrade_flows.cloud.clients.http import document, pages, segment
 from upgrade_flows.cloud.clients.session import Connection
@@ -49,6 +51,21 @@ class Network:
         """Set the DNS name of a port."""
         self._update(port_id, {"dns_name": dns_name})
 
+    def bindings(self, port_id: str) -> tuple[PortBinding, ...]:
+        """Return the bindings of a port, the ACTIVE one first."""
+        found = document(self._api, f"/ports/{segment(port_id)}/bindings")["bindings"]
+        bindings = [_binding(item) for item in found if item.get("host")]
+        return tuple(sorted(bindings, key=lambda one: (not one.active, one.host)))
+
+    def delete_binding(self, port_id: str, host: str) -> None:
+        """Delete a port's INACTIVE binding on a host; the status is looked at before."""
+        found = [one for one in self.bindings(port_id) if one.host == host]
+        if not found:
+            raise errors.NotFound(f"network: port {port_id} has no binding on {host}")
+        if found[0].active:
+            raise errors.Conflict(f"network: the binding of port {port_id} on {host} is ACTIVE")
+        self._api.delete(f"/ports/{segment(port_id)}/bindings/{segment(host)}")
+
     def floating_ips(self, port_id: str | None = None) -> list[FloatingIP]:
         """Return floating IPs of all projects, or those of one port."""
         return [
@@ -81,6 +98,17 @@ class Network:
 
     def _update(self, port_id: str, change: dict[str, Any]) -> Any:
         return self._api.put(f"/ports/{segment(port_id)}", json={"port": change})
+
+
+def _binding(data: dict[str, Any]) -> PortBinding:
+    return PortBinding(
+        host=data["host"],
+        active=data.get("status") == "ACTIVE",
+        vif_type=data.get("vif_type") or "",
+        vif_details=dict(data.get("vif_details") or {}),
+        vnic_type=data.get("vnic_type") or "normal",
+        profile=dict(data.get("profile") or {}),
+    )
 
 
 def _port(data: dict[str, Any]) -> Port:

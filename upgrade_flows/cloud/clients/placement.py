@@ -8,8 +8,10 @@ from typing import Any
 
 from keystoneauth1.adapter import Adapter
 
+from upgrade_flows import errors
+from upgrade_flows.cloud.api import Provider, Stock
 from upgrade_flows.cloud.clients.errors import translated
-from upgrade_flows.cloud.clients.http import concurrently, document, segment
+from upgrade_flows.cloud.clients.http import concurrently, document, joined, segment
 from upgrade_flows.cloud.clients.session import Connection
 from upgrade_flows.model.inventory import Room
 
@@ -45,9 +47,52 @@ class Placement:
         used: dict[str, Counter[str]] = defaultdict(Counter)
         for provider, (inventories, usages) in zip(providers, read, strict=True):
             root = names.get(provider.get("root_provider_uuid"), provider["name"])
-            capacity[root].update({kind: _capacity(one) for kind, one in inventories.items()})
+            capacity[root].update({kind: _stock(one).capacity for kind, one in inventories.items()})
             used[root].update(usages)
         return {name: Room(dict(capacity[name]), dict(used[name])) for name in capacity}
+
+    def providers(self, host: str) -> tuple[Provider, ...]:
+        """Return the resource provider of a compute host and its parts (1.14).
+
+        Three calls for each of them.
+        """
+        return tuple(concurrently(self._provider, self._tree(host)))
+
+    def consumers(self, host: str) -> dict[str, dict[str, int]]:
+        """Return who holds what on a compute host and its parts; one call for each of them."""
+        held: dict[str, Counter[str]] = defaultdict(Counter)
+        for provider in self._tree(host):
+            path = f"/resource_providers/{segment(provider['uuid'])}/allocations"
+            for consumer, one in document(self._api, path)["allocations"].items():
+                held[consumer].update(one["resources"])
+        return {consumer: dict(resources) for consumer, resources in held.items()}
+
+    def allocations(self, consumer: str) -> dict[str, dict[str, int]]:
+        """Return what a consumer holds, by the id of the resource provider."""
+        found = document(self._api, f"/allocations/{segment(consumer)}")["allocations"]
+        return {provider: dict(one["resources"]) for provider, one in found.items()}
+
+    def _tree(self, host: str) -> list[dict[str, Any]]:
+        """Return the provider of a name, and all that are parts of it."""
+        path = "/resource_providers"
+        named = document(self._api, joined(path, name=host))["resource_providers"]
+        if not named:
+            raise errors.NotFound(f"placement: there is no resource provider {host}")
+        root = named[0]["uuid"]
+        tree = document(self._api, joined(path, in_tree=root))["resource_providers"]
+        return sorted(tree, key=lambda item: (item["uuid"] != root, item["name"]))
+
+    def _provider(self, item: dict[str, Any]) -> Provider:
+        path = f"/resource_providers/{segment(item['uuid'])}"
+        inventories = document(self._api, f"{path}/inventories")["inventories"]
+        return Provider(
+            id=item["uuid"],
+            name=item["name"],
+            parent=item.get("parent_provider_uuid") or "",
+            stocks={kind: _stock(one) for kind, one in inventories.items()},
+            traits=tuple(sorted(document(self._api, f"{path}/traits")["traits"])),
+            aggregates=tuple(sorted(document(self._api, f"{path}/aggregates")["aggregates"])),
+        )
 
     def _read(self, provider: dict[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
         path = f"/resource_providers/{segment(provider['uuid'])}"
@@ -56,6 +101,9 @@ class Placement:
         return inventories, usages
 
 
-def _capacity(inventory: dict[str, Any]) -> int:
-    free = inventory["total"] - inventory.get("reserved", 0)
-    return int(free * inventory.get("allocation_ratio", 1.0))
+def _stock(inventory: dict[str, Any]) -> Stock:
+    return Stock(
+        total=int(inventory["total"]),
+        reserved=int(inventory.get("reserved", 0)),
+        allocation_ratio=float(inventory.get("allocation_ratio", 1.0)),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from upgrade_flows.cloud.api import InstanceAction, Migration, NewServer
+from upgrade_flows.cloud.api import InstanceAction, NewServer
 from upgrade_flows.model.inventory import (
     AttachedVolume,
     Flavor,
@@ -164,18 +164,6 @@ def group(data: dict[str, Any]) -> ServerGroup:
         policy=data.get("policy") or policies[0],
         members=tuple(data.get("members") or ()),
         project_id=data.get("project_id") or "",
-    )
-
-
-def migration(data: dict[str, Any]) -> Migration:
-    """Read a migration record."""
-    return Migration(
-        id=str(data.get("uuid") or data["id"]),
-        status=data.get("status") or "",
-        kind=data.get("migration_type") or "",
-        source=data.get("source_compute") or "",
-        destination=data.get("dest_compute") or "",
-        created=data.get("created_at") or "",
     )
 
 

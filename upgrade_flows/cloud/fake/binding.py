@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from upgrade_flows.cloud.api import PortBinding
 from upgrade_flows.cloud.fake.world import World
 from upgrade_flows.model.inventory import Agent, Port
 
@@ -82,12 +83,59 @@ def bind(world: World, port_id: str, host: str) -> None:
     port = world.port(port_id)
     if port.binding_host == host and bound(port):
         return
-    record = world.hosts.get(host)
-    if record is None or not record.agent.alive:
-        kind, details = "binding_failed", dict[str, Any]()
-    else:
-        kind, details = vif(record.agent, port_id)
+    kind, details = _vif_on(world, port_id, host)
+    forget(world, port_id, host)
     world.put_port(dataclasses.replace(port, binding_host=host, vif_type=kind, vif_details=details))
+
+
+def prepare(world: World, port_id: str, host: str) -> PortBinding:
+    """Give a port an INACTIVE binding on a host where its server is to come."""
+    kind, details = _vif_on(world, port_id, host)
+    port = world.port(port_id)
+    made = PortBinding(host, False, kind, details, port.vnic_type, dict(port.binding_profile))
+    world.bindings.setdefault(port_id, {})[host] = made
+    return made
+
+
+def activate(world: World, port_id: str, host: str) -> None:
+    """Make the INACTIVE binding on a host the port's own; the one of before is gone."""
+    made = world.bindings.get(port_id, {}).get(host)
+    if made is None:
+        bind(world, port_id, host)
+        return
+    forget(world, port_id, host)
+    world.put_port(
+        dataclasses.replace(
+            world.port(port_id),
+            binding_host=host,
+            vif_type=made.vif_type,
+            vif_details=made.vif_details,
+        )
+    )
+
+
+def forget(world: World, port_id: str, host: str) -> None:
+    """Delete the INACTIVE binding on a host, if there is one."""
+    others = world.bindings.get(port_id, {})
+    others.pop(host, None)
+    if not others:
+        world.bindings.pop(port_id, None)
+
+
+def listed(world: World, port_id: str) -> tuple[PortBinding, ...]:
+    """Return all bindings of a port, the ACTIVE one first."""
+    port = world.port(port_id)
+    others = sorted(world.bindings.get(port_id, {}).items())
+    own = PortBinding(
+        port.binding_host,
+        True,
+        port.vif_type,
+        dict(port.vif_details),
+        port.vnic_type,
+        dict(port.binding_profile),
+    )
+    active = (own,) if port.binding_host else ()
+    return (*active, *(item for _, item in others))
 
 
 def unbind(world: World, port_id: str) -> None:
@@ -102,6 +150,14 @@ def unbind(world: World, port_id: str) -> None:
 def release(world: World, port_id: str) -> None:
     """Unbind a port as Nova does when a server lets go of it: owner and DNS name go too."""
     unbind(world, port_id)
+    world.bindings.pop(port_id, None)
     world.put_port(
         dataclasses.replace(world.port(port_id), device_id="", device_owner="", dns_name="")
     )
+
+
+def _vif_on(world: World, port_id: str, host: str) -> tuple[str, dict[str, Any]]:
+    record = world.hosts.get(host)
+    if record is None or not record.agent.alive:
+        return "binding_failed", {}
+    return vif(record.agent, port_id)

@@ -7,15 +7,14 @@ from typing import Any
 
 from upgrade_flows.cloud.fake import binding
 from upgrade_flows.cloud.fake.creating import sanitized
+from upgrade_flows.cloud.fake.host_builder import HostBuilder
 from upgrade_flows.cloud.fake.operations import states
-from upgrade_flows.cloud.fake.records import HostRecord, Instance, NetworkRecord, Nic
-from upgrade_flows.cloud.fake.world import World, resources
+from upgrade_flows.cloud.fake.records import Instance, NetworkRecord, Nic
+from upgrade_flows.cloud.fake.world import resources
 from upgrade_flows.model.inventory import (
-    Agent,
     AttachedVolume,
     Flavor,
     FloatingIP,
-    Host,
     Image,
     Port,
     Server,
@@ -25,61 +24,11 @@ from upgrade_flows.model.inventory import (
 )
 
 
-class Builder:
+class Builder(HostBuilder):
     """What a test, or a what-if, says about the cloud before anything runs.
 
     Nothing here is recorded as a call, takes time, or can be made to fail.
     """
-
-    world: World
-
-    def add_host(
-        self,
-        name: str,
-        mode: str = "ovs",
-        vcpus: int = 64,
-        memory_mb: int = 262_144,
-        disk_gb: int = 4_000,
-        zone: str = "nova",
-        bridge: str = "br-int",
-        socket_dir: str = "/var/run/openvswitch",
-    ) -> None:
-        """Add a compute host with its L2 agent and its room in Placement."""
-        self.world.hosts[name] = HostRecord(
-            host=Host(name=name, service_id=self.world.new_id("service"), availability_zone=zone),
-            agent=Agent(
-                id=self.world.new_id("agent"),
-                agent_type="Open vSwitch agent",
-                host=name,
-                configurations=binding.configurations(mode, bridge, socket_dir),
-            ),
-            capacity={"VCPU": vcpus, "MEMORY_MB": memory_mb, "DISK_GB": disk_gb},
-        )
-
-    def set_mode(
-        self,
-        host: str,
-        mode: str,
-        bridge: str = "br-int",
-        socket_dir: str = "/var/run/openvswitch",
-    ) -> None:
-        """Change what a host's agent reports; ports keep their binding until bound anew."""
-        reported = binding.configurations(mode, bridge, socket_dir)
-        self.change_agent(host, configurations=reported)
-
-    def change_agent(self, host: str, **fields: Any) -> None:
-        """Change fields of a host's agent (``alive``...)."""
-        record = self.world.host(host)
-        record.agent = dataclasses.replace(record.agent, **fields)
-
-    def change_host(self, name: str, **fields: Any) -> None:
-        """Change fields of a compute host (``up``, ``enabled``, ``disabled_reason``...)."""
-        record = self.world.host(name)
-        record.host = dataclasses.replace(record.host, **fields)
-
-    def set_capacity(self, name: str, **capacity: int) -> None:
-        """Change what a host has (``VCPU``, ``MEMORY_MB``, ``DISK_GB``)."""
-        self.world.host(name).capacity.update(capacity)
 
     def add_flavor(
         self, name: str, vcpus: int = 1, memory_mb: int = 2_048, disk_gb: int = 20, **more: Any
@@ -233,6 +182,10 @@ class Builder:
     def change_server(self, server_id: str, **fields: Any) -> None:
         """Change fields of a server, as its owner or a failure would."""
         self.world.set_server(server_id, **fields)
+
+    def set_dirty_rate(self, server_id: str, bytes_per_s: int) -> None:
+        """Say how fast a guest writes its memory; one as fast as the network never converges."""
+        self.world.instance(server_id).dirty_rate = bytes_per_s
 
     def change_port(self, port_id: str, **fields: Any) -> None:
         """Change fields of a port."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from upgrade_flows.cloud import api
-from upgrade_flows.cloud.fake import operations, view
+from upgrade_flows.cloud.fake import hosts, operations, view
 from upgrade_flows.cloud.fake.builder import Builder
 from upgrade_flows.cloud.fake.clock import FakeClock
 from upgrade_flows.cloud.fake.compute import Compute
@@ -116,6 +116,24 @@ class FakeCloud(Builder):
             "projects_without_us", lambda ids: ids & self.world.closed_projects, (project_ids,)
         )
         return closed
+
+    # what a host itself is asked
+
+    def reboot_host(self, name: str) -> None:
+        """Reboot a host (``faults`` knows it as ``host.reboot``); see ``fake.hosts.reboot``."""
+        self._perform(
+            hosts.REBOOT, lambda host: hosts.reboot(self.world, self.faults, host), (name,)
+        )
+
+    def boot_id(self, name: str) -> str:
+        """Return the boot id of a host, which every boot changes.
+
+        :raises Unavailable: it is rebooting.
+        """
+        found: str = self._perform(
+            "host.boot_id", lambda host: hosts.boot_id(self.world, host), (name,)
+        )
+        return found
 
     # what tests ask for besides
 

@@ -1,20 +1,22 @@
-"""The fake Nova, put together: what can be read, hosts and keys, and the parts that act."""
+"""The fake Nova, put together: what can be read of servers, keys, quotas, and the other parts."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import InstanceAction, Migration
+from upgrade_flows.cloud.api import InstanceAction
 from upgrade_flows.cloud.fake.creating import Creating
 from upgrade_flows.cloud.fake.devices import Devices
+from upgrade_flows.cloud.fake.hosts import Hosts
 from upgrade_flows.cloud.fake.lifecycle import Base, Lifecycle
+from upgrade_flows.cloud.fake.live import LiveMigrations
 from upgrade_flows.cloud.fake.moves import Moves
 from upgrade_flows.cloud.fake.records import Instance
+from upgrade_flows.cloud.fake.shelving import Shelving
 from upgrade_flows.model.inventory import (
     AttachedVolume,
     Flavor,
-    Host,
     Quota,
     Server,
     ServerGroup,
@@ -59,10 +61,6 @@ class Reads(Base):
             self._world.instance(server_id)
         return tuple(self._world.actions.get(server_id, ()))
 
-    def migrations(self, server_id: str) -> tuple[Migration, ...]:
-        """Return the migration records of a server, oldest first."""
-        return tuple(self._world.migrations.get(server_id, ()))
-
     def _listed(self, instance: Instance) -> Server:
         """Return a server as the listing shows it: the flavor without id, bare volumes."""
         server, ports = instance.server, self._world.ports
@@ -86,19 +84,8 @@ class Reads(Base):
         )
 
 
-class Compute(Reads, Lifecycle, Creating, Moves, Devices):
+class Compute(Reads, Lifecycle, Creating, Moves, Shelving, LiveMigrations, Devices, Hosts):
     """Nova."""
-
-    def hosts(self) -> tuple[Host, ...]:
-        """Return the compute hosts, without their agents."""
-        return tuple(record.host for record in self._world.hosts.values())
-
-    def set_host_enabled(self, host: str, enabled: bool, reason: str | None = None) -> None:
-        """Enable or disable a compute service; enabling clears the reason."""
-        record = self._world.host(host)
-        record.host = dataclasses.replace(
-            record.host, enabled=enabled, disabled_reason=None if enabled else reason
-        )
 
     def groups(self) -> tuple[ServerGroup, ...]:
         """Return the server groups of all projects."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.fake import binding
+from upgrade_flows.cloud.fake import binding, transfers
 from upgrade_flows.cloud.fake.faults import Faults
 from upgrade_flows.cloud.fake.operations import (
     begin,
@@ -127,6 +127,7 @@ def _deleted(world: World, operation: Operation) -> str:
     if world.refreshes_info_cache:
         refresh_nics(world, instance)
     kept = {nic.port_id for nic in instance.nics if nic.preserve_on_delete}
+    transfers.drop(world, server_id, operation.due)
     for port_id in kept & world.ports.keys():
         binding.release(world, port_id)
     for port_id in list(world.ports_of.get(server_id, {})):

@@ -12,7 +12,7 @@ from upgrade_flows.cloud.api import InstanceAction
 from upgrade_flows.cloud.fake import binding
 from upgrade_flows.cloud.fake.faults import Faults
 from upgrade_flows.cloud.fake.records import Instance, Operation
-from upgrade_flows.cloud.fake.world import World
+from upgrade_flows.cloud.fake.world import World, resources
 
 Finisher = Callable[[World, Operation], str]
 
@@ -116,8 +116,11 @@ def settle(world: World) -> None:
 
 
 def _finish(world: World, operation: Operation) -> None:
+    if operation.call.startswith("host."):
+        FINISH[operation.call](world, operation)
+        return
     instance = world.instances.get(operation.subject)
-    if instance is None:
+    if instance is None or _waits(world, instance, operation):
         return
     if instance.server.task_state == "deleting" and operation.call != "compute.delete":
         return  # Nova's other greenlets give up on a server that is going
@@ -130,12 +133,33 @@ def _finish(world: World, operation: Operation) -> None:
     else:
         failure = FINISH[operation.call](world, operation)
     if operation.action is not None:
-        entries = world.actions[operation.subject]
-        entries[operation.action] = dataclasses.replace(
-            entries[operation.action],
-            finish=operation.due,
-            result="Error" if failure else "Success",
-        )
+        conclude(world, operation.subject, operation.action, operation.due, failure)
+
+
+def conclude(world: World, server_id: str, action: int, when: float, failure: str) -> None:
+    """Write down how an instance action ended."""
+    entries = world.actions[server_id]
+    entries[action] = dataclasses.replace(
+        entries[action], finish=when, result="Error" if failure else "Success"
+    )
+
+
+def _waits(world: World, instance: Instance, operation: Operation) -> bool:
+    """Put an operation off whose compute host is rebooting: its message waits in the queue."""
+    record = world.hosts.get(instance.server.host)
+    if record is None or record.silent_since is None or record.back <= operation.due:
+        return False
+    if operation.call == "compute.delete":
+        return False  # Nova deletes without a host that is down
+    operation.due = record.back + operation.due - operation.started
+    world.schedule(operation)
+    return True
+
+
+def place(world: World, server_id: str, host: str) -> None:
+    """Say on which host a server is."""
+    zone = world.hosts[host].host.availability_zone
+    world.set_server(server_id, host=host, hypervisor_hostname=host, availability_zone=zone)
 
 
 def refresh_nics(world: World, instance: Instance) -> None:
@@ -153,3 +177,13 @@ def rebind(world: World, instance: Instance, host: str) -> None:
     for nic in instance.nics:
         binding.unbind(world, nic.port_id)
         binding.bind(world, nic.port_id, host)
+
+
+def volume_backed(instance: Instance) -> bool:
+    """Whether a server boots from a volume."""
+    return any(held.boot_index == 0 for held in instance.volumes)
+
+
+def taken_by(instance: Instance) -> dict[str, int]:
+    """Return what a server takes of a host."""
+    return resources(instance.server.flavor, volume_backed(instance))

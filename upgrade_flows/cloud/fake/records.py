@@ -29,8 +29,39 @@ class Move:
 
 
 @dataclass
+class Live:
+    """A live migration under way.
+
+    :param phase: ``accepted``, ``queued``, ``preparing`` or ``running``.
+    :param wanted: the host that was asked for, if any.
+    :param memory: bytes of the guest's memory.
+    :param dirty_rate: bytes of it that the guest writes in a second.
+    :param ending: how it is to end: None well, "" never by itself, else a status.
+    :param serial: which of the ends that were planned for it is still meant.
+    :param running_since: when memory began to flow.
+    """
+
+    server_id: str
+    migration_id: str
+    source: str
+    wanted: str | None
+    action: int
+    before: Server
+    memory: int
+    dirty_rate: int
+    ending: str | None
+    destination: str = ""
+    phase: str = "accepted"
+    serial: int = 0
+    running_since: float = 0.0
+
+
+@dataclass
 class Instance:
-    """A server with what Nova's database keeps about it out of sight."""
+    """A server with what Nova's database keeps about it out of sight.
+
+    ``dirty_rate`` is how many bytes of memory the guest writes in a second.
+    """
 
     server: Server
     nics: list[Nic] = field(default_factory=list)
@@ -38,16 +69,31 @@ class Instance:
     root_bytes: int = 1 << 30
     shelved_image: str = ""
     move: Move | None = None
+    dirty_rate: int = 0
 
 
 @dataclass
 class HostRecord:
-    """A compute host, its L2 agent, and the inventory and usage that Placement has of it."""
+    """A compute host, its L2 agent, and the inventory and usage that Placement has of it.
+
+    :param boots: how often it has booted since it was added.
+    :param booted: when it last did, in epoch seconds.
+    :param silent_since: since when it has been rebooting; None while it runs.
+    :param back: when it runs again; infinite if it never will.
+    """
 
     host: Host
     agent: Agent
     capacity: dict[str, int]
     used: dict[str, int] = field(default_factory=dict)
+    forced_down: bool = False
+    hypervisor_version: int = 8_002_000
+    cpu: dict[str, Any] = field(default_factory=dict)
+    traits: tuple[str, ...] = ()
+    boots: int = 0
+    booted: float = 0.0
+    silent_since: float | None = None
+    back: float = 0.0
 
 
 @dataclass

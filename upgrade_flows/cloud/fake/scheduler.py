@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from upgrade_flows.cloud.fake.world import World
 from upgrade_flows.model.inventory import Room
 
@@ -17,7 +19,21 @@ def pick(
     server_id: str = "",
     besides: str = "",
 ) -> str | None:
-    """Return the first host that passes, or None (NoValidHost).
+    """Return the first host that passes, or None (NoValidHost); see ``passing``."""
+    found = passing(world, resources, wanted, zone, group_id, server_id, besides)
+    return next(found, None)
+
+
+def passing(
+    world: World,
+    resources: dict[str, int],
+    wanted: str | None = None,
+    zone: str | None = None,
+    group_id: str | None = None,
+    server_id: str = "",
+    besides: str = "",
+) -> Iterator[str]:
+    """Return the hosts that pass the filters.
 
     A disabled host passes for no request, also not if it is forced; neither does one that is
     down, in another zone, full, or ruled out by a hard policy of the server group.
@@ -25,8 +41,7 @@ def pick(
     names = [wanted] if wanted is not None else [name for name in world.hosts if name != besides]
     for name in names:
         if _passes(world, name, resources, zone, group_id, server_id):
-            return name
-    return None
+            yield name
 
 
 def _passes(

@@ -6,10 +6,14 @@ import dataclasses
 from collections.abc import Collection
 
 from upgrade_flows import errors
+from upgrade_flows.cloud.api import PortBinding, Provider, Stock
 from upgrade_flows.cloud.fake import binding
 from upgrade_flows.cloud.fake.lifecycle import Base
 from upgrade_flows.cloud.fake.world import World
 from upgrade_flows.model.inventory import Agent, FloatingIP, Image, Port, Room, Volume
+
+#: the trait by which Nova keeps Placement from offering a disabled host
+DISABLED = "COMPUTE_STATUS_DISABLED"
 
 
 class Network(Base):
@@ -41,6 +45,19 @@ class Network(Base):
     def set_dns_name(self, port_id: str, dns_name: str) -> None:
         """Set the DNS name of a port."""
         self._change(port_id, dns_name=dns_name)
+
+    def bindings(self, port_id: str) -> tuple[PortBinding, ...]:
+        """Return the bindings of a port, the ACTIVE one first; none if it is unbound."""
+        return binding.listed(self._world, port_id)
+
+    def delete_binding(self, port_id: str, host: str) -> None:
+        """Delete a port's INACTIVE binding on a host."""
+        found = [one for one in self.bindings(port_id) if one.host == host]
+        if not found:
+            raise errors.NotFound(f"Binding for port {port_id} on host {host} not found.")
+        if found[0].active:
+            raise errors.Conflict(f"the binding of port {port_id} on {host} is ACTIVE")
+        binding.forget(self._world, port_id, host)
 
     def floating_ips(self, port_id: str | None = None) -> tuple[FloatingIP, ...]:
         """Return floating IPs of all projects, or those of one port."""
@@ -120,6 +137,36 @@ class Placement(Base):
             name: Room(dict(record.capacity), dict(record.used))
             for name, record in self._world.hosts.items()
         }
+
+    def providers(self, host: str) -> tuple[Provider, ...]:
+        """Return the resource provider of a host; a disabled host has a trait that says so."""
+        world = self._world
+        record = world.hosts.get(host)
+        if record is None:
+            raise errors.NotFound(f"there is no resource provider {host}")
+        disabled = () if record.host.enabled else (DISABLED,)
+        mine = Provider(
+            id=world.named_id(f"provider-{host}"),
+            name=host,
+            stocks={kind: Stock(total) for kind, total in record.capacity.items()},
+            traits=tuple(sorted({*record.traits, *disabled})),
+            aggregates=tuple(
+                sorted(item.id for item in world.aggregates.values() if host in item.hosts)
+            ),
+        )
+        return (mine,)
+
+    def consumers(self, host: str) -> dict[str, dict[str, int]]:
+        """Return who holds what on a host: servers, and migrations of servers."""
+        self.providers(host)
+        held = self._world.allocations.items()
+        return {consumer: dict(on[host]) for consumer, on in held if host in on}
+
+    def allocations(self, consumer: str) -> dict[str, dict[str, int]]:
+        """Return what a consumer holds, by the id of the resource provider."""
+        world = self._world
+        held = world.allocations.get(consumer, {})
+        return {world.named_id(f"provider-{host}"): dict(one) for host, one in held.items()}
 
 
 class Orchestration(Base):

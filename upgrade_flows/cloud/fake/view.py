@@ -31,6 +31,9 @@ def state(world: World, bindings: bool, ignore: Iterable[str]) -> dict[str, Any]
         },
         "servers": {key: _server(world, item) for key, item in world.instances.items()},
         "ports": {key: _port(world, port, bindings) for key, port in world.ports.items()},
+        "inactive_bindings": {
+            port_id: sorted(others) for port_id, others in world.bindings.items()
+        },
         "volumes": {key: _volume(volume) for key, volume in world.volumes.items()},
         "images": codec.to_plain(world.images),
         "groups": {key: _group(codec.to_plain(group)) for key, group in world.groups.items()},

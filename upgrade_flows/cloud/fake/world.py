@@ -11,9 +11,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import InstanceAction, Migration
+from upgrade_flows.cloud.api import Aggregate, InstanceAction, Migration, PortBinding
 from upgrade_flows.cloud.fake.clock import FakeClock
-from upgrade_flows.cloud.fake.records import HostRecord, Instance, NetworkRecord, Operation
+from upgrade_flows.cloud.fake.records import (
+    HostRecord,
+    Instance,
+    Live,
+    NetworkRecord,
+    Operation,
+)
 from upgrade_flows.model.inventory import (
     Flavor,
     FloatingIP,
@@ -32,6 +38,9 @@ DURATIONS = {
     "compute.stop": 2.0,
     "compute.start": 1.0,
     "compute.migrate": 6.0,
+    "compute.live_migrate/scheduling": 0.5,
+    "compute.live_migrate/preparing": 1.0,
+    "compute.abort_migration": 1.0,
     "compute.confirm_migration": 1.0,
     "compute.revert_migration": 4.0,
     "compute.shelve": 4.0,
@@ -40,6 +49,7 @@ DURATIONS = {
     "compute.create_image": 3.0,
     "compute.attach_volume": 1.0,
     "compute.detach_volume": 1.0,
+    "host.reboot": 180.0,
 }
 
 
@@ -52,6 +62,16 @@ class World:
     :param refreshes_info_cache: whether nova-compute heals its network info caches; if not
         (Nova's default of today), a deleted server still releases the pre-existing ports
         that it once had, also those that another server holds by then.
+    :param max_concurrent_live_migrations: from one source host; 0 is no limit.
+    :param migration_bandwidth: bytes of memory that a live migration copies in a second.
+    :param live_migration_completion_timeout: seconds for each GiB of memory, two at least, after
+        which a live migration that still runs is cancelled; 0 is never.
+    :param leaves_stale_bindings: whether a live migration that fails leaves the INACTIVE bindings
+        of its ports behind.
+    :param resumes_guests: whether a host that was rebooted starts the guests that ran on it
+        (``resume_guests_state_on_host_boot``).
+    :param service_down_time: seconds without a sign of life after which a service is down.
+    :param agent_down_time: the same of Neutron's agents.
     """
 
     id: str = "fake"
@@ -59,6 +79,13 @@ class World:
     own_project_id: str = "admin"
     shelved_offload_time: int = 0
     refreshes_info_cache: bool = False
+    max_concurrent_live_migrations: int = 1
+    migration_bandwidth: int = 1 << 30
+    live_migration_completion_timeout: int = 800
+    leaves_stale_bindings: bool = False
+    resumes_guests: bool = False
+    service_down_time: float = 60.0
+    agent_down_time: float = 75.0
     clock: FakeClock = field(default_factory=FakeClock)
     durations: dict[str, float] = field(default_factory=lambda: dict(DURATIONS))
     counter: int = 0
@@ -80,6 +107,11 @@ class World:
     allocations: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     actions: dict[str, list[InstanceAction]] = field(default_factory=lambda: defaultdict(list))
     migrations: dict[str, list[Migration]] = field(default_factory=lambda: defaultdict(list))
+    #: the live migrations under way, by server
+    live: dict[str, Live] = field(default_factory=dict)
+    #: the INACTIVE bindings of ports, by port and host
+    bindings: dict[str, dict[str, PortBinding]] = field(default_factory=dict)
+    aggregates: dict[str, Aggregate] = field(default_factory=dict)
     operations: list[tuple[float, int, Operation]] = field(default_factory=list)
     servers_on: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     ports_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
@@ -90,7 +122,11 @@ class World:
     def new_id(self, kind: str) -> str:
         """Return the next id: the same one in every run of a test."""
         self.counter += 1
-        return str(uuid.uuid5(_NAMESPACE, f"{kind}-{self.counter}"))
+        return self.named_id(f"{kind}-{self.counter}")
+
+    def named_id(self, name: str) -> str:
+        """Return the id that belongs to a name."""
+        return str(uuid.uuid5(_NAMESPACE, name))
 
     # single items
 
@@ -157,6 +193,8 @@ class World:
         self.servers_on[server.host].pop(server_id, None)
         self._charge(server.project_id, server.flavor, -1)
         self.free(server_id)
+        for migration in self.migrations.get(server_id, ()):
+            self.free(migration.id)
         self.leave_group(server_id)
 
     def put_port(self, port: Port) -> None:
@@ -170,6 +208,7 @@ class World:
     def drop_port(self, port_id: str) -> None:
         """Forget a port; its floating IPs lead nowhere from now on."""
         port = self.ports.pop(port_id)
+        self.bindings.pop(port_id, None)
         self.ports_of[port.device_id].pop(port_id, None)
         for fip_id in self.fips_of.pop(port_id, {}):
             self.floating_ips[fip_id] = dataclasses.replace(
@@ -192,21 +231,29 @@ class World:
 
     # Placement
 
-    def allocate(self, server_id: str, host: str, resources: dict[str, int]) -> None:
-        """Hold resources of a host for a server, beside what it holds elsewhere."""
-        self.allocations.setdefault(server_id, {})[host] = resources
+    def allocate(self, consumer: str, host: str, resources: dict[str, int]) -> None:
+        """Hold resources of a host for a consumer, beside what it holds elsewhere."""
+        self.allocations.setdefault(consumer, {})[host] = resources
         used = self.hosts[host].used
         for kind, amount in resources.items():
             used[kind] = used.get(kind, 0) + amount
 
-    def free(self, server_id: str, host: str | None = None) -> None:
-        """Give back what a server holds, on one host or on all."""
-        held = self.allocations.get(server_id, {})
+    def hand_over(self, consumer: str, to: str, host: str) -> None:
+        """Make what one consumer holds on a host another's: a server's its migration's, or back."""
+        held = self.allocations.get(consumer, {})
+        if host in held:
+            self.allocations.setdefault(to, {})[host] = held.pop(host)
+        if not held:
+            self.allocations.pop(consumer, None)
+
+    def free(self, consumer: str, host: str | None = None) -> None:
+        """Give back what a consumer holds, on one host or on all."""
+        held = self.allocations.get(consumer, {})
         for name in [host] if host is not None else list(held):
             for kind, amount in held.pop(name, {}).items():
                 self.hosts[name].used[kind] -= amount
         if not held:
-            self.allocations.pop(server_id, None)
+            self.allocations.pop(consumer, None)
 
     def _charge(self, project_id: str, flavor: Flavor, sign: int) -> None:
         used = self.usage.setdefault(project_id, {"instances": 0, "cores": 0, "ram": 0})
@@ -216,9 +263,10 @@ class World:
 
     # time
 
-    def timestamp(self) -> str:
-        """Return the simulated time as Nova writes it."""
-        moment = datetime.datetime.fromtimestamp(self.clock.time(), tz=datetime.UTC)
+    def timestamp(self, seconds: float | None = None) -> str:
+        """Return the simulated time, or another, as Nova writes it."""
+        when = self.clock.time() if seconds is None else seconds
+        moment = datetime.datetime.fromtimestamp(when, tz=datetime.UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def schedule(self, operation: Operation) -> None:
