@@ -42,7 +42,8 @@ EVERY = pytest.mark.parametrize("name", SHOWN)
 class Story:
     """One run over all instances: changed, rolled back, changed again, committed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, steps_at_a_time):
+        self.steps_at_a_time = steps_at_a_time
         self.journal = Journal.open(f"sqlite:///{folder}/journal.db")
         self.cloud = FakeCloud(hosts=("h1", "h2"), mode=OLD)
         self.cloud.add_key("user-1", "key-1")
@@ -86,7 +87,10 @@ class Story:
         def still(action):
             return verify(self.cloud, PLUGINS, action)
 
-        return Engine(self.journal, self.cloud, PLUGINS, Settings(), verify=still)
+        return Engine(
+            self.journal, self.cloud, PLUGINS, Settings(), verify=still,
+            steps_at_a_time=self.steps_at_a_time,
+        )  # fmt: skip
 
     def run(self):
         engine = self.engine()
@@ -120,9 +124,9 @@ class Story:
         return {server["name"]: server["id"] for server in servers if server["name"] in SHOWN}
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory):
-    story = Story(tmp_path_factory.mktemp("journal"))
+@pytest.fixture(scope="module", params=(1, 4), ids=("one-step-at-a-time", "four-steps"))
+def story(request, tmp_path_factory):
+    story = Story(tmp_path_factory.mktemp("journal"), request.param)
     story.first = {name: story.truth(server) for name, server in story.ids.items()}
     story.modes(NEW)
     story.run_id = story.run()
