@@ -1,0 +1,1 @@
+"""What the benchmark of the rolling planner needs: generated clouds, and what others do."""
