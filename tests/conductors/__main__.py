@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conductors", description=__doc__)
     parser.add_argument("command", choices=("up", "down", "status"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: {' '.join(NAMES)}")
+    parser.add_argument("--purge", action="store_true", help="down: forget their runs, too")
     options = parser.parse_args(arguments)
     fleet = Fleet(FOLDER)
     try:
@@ -27,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
             up(fleet, options.names or list(NAMES))
         elif options.command == "down":
             fleet.down()
+            if options.purge:
+                shutil.rmtree(FOLDER, ignore_errors=True)
         else:
             for name in fleet.names():
                 print(f"{name}: {'works' if fleet.alive(name) else 'has ended'}")

@@ -117,6 +117,7 @@ class Conductor:
         self._board_ok = time.monotonic()
         self._keeper: Keeper | None = None
         self._last_error = ""
+        self._complained = 0.0
 
     def run(self) -> None:
         """Work until ``stop``; return when everything in hand is parked and given back."""
@@ -353,5 +354,9 @@ class Conductor:
         return max(0.05, min(moments) - time.monotonic())
 
     def _complain(self, exc: Exception) -> None:
+        """Log an error, the same one only now and then."""
+        now = time.monotonic()
+        if str(exc) != self._last_error or now - self._complained > SWEEP_S:
+            LOG.warning("%s", exc)
+            self._complained = now
         self._last_error = str(exc)
-        LOG.warning("%s", exc)
