@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
 from collections import Counter
@@ -323,3 +324,26 @@ def test_what_was_settled_meanwhile_is_not_rolled_back(place):
     time.sleep(0.5)
     assert place.journal.subject(run, "a").state is State.SETTLED
     assert place.cloud.deeds == done
+
+
+def test_a_run_of_another_cloud_is_left_to_its_own_conductors(place):
+    place.conductor()
+    run = place.journal.create_run(
+        dataclasses.replace(make_plan("a"), cloud_id="elsewhere").sealed(), submitted=True
+    )
+    place.post(run)  # before any sweep could tell that it is foreign
+    time.sleep(1.0)
+    assert place.journal.subject(run, "a").state is State.PENDING
+    assert place.cloud.deeds == []
+    assert len(place.listing.owners) == 1
+
+
+def test_a_check_that_cannot_be_made_is_tried_again_and_then_quarantined(place):
+    def verify(action):
+        raise errors.RequestError("there is no capability 'toy' here")
+
+    place.conductor(verify=verify, most_tries=2)
+    run = place.submit(make_plan("a"))
+    eventually(lambda: place.journal.subject(run, "a").state is State.QUARANTINED)
+    assert "there is no capability 'toy' here" in place.journal.subject(run, "a").error
+    assert place.cloud.deeds == []

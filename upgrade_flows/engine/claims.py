@@ -156,20 +156,33 @@ class Claims:
         at: float,
         works: Sequence[Work] | None = None,
         without: Container[str] = (),
+        cloud_id: str | None = None,
     ) -> Taken | None:
         """Take a subject, if that is what should be in progress now; otherwise return None.
 
         :param at: the time that is noted, epoch seconds.
         :param works: as for ``decide``, as ``without`` is.
+        :param cloud_id: the cloud that is going to be worked on.
         :raises SubjectBusy: another owner, or another run, has the subject.
+        :raises PlanChanged: the run is of another cloud.
         """
 
         def take() -> Taken | None:
-            with self._engine.begin() as conn:
-                run = self._run(conn, run_id, lock=True)
-                if job not in self.decide_in(conn, run, works, without).jobs:
-                    return None
-                return self._take(conn, run, job, keeper, at)
+            taken: Taken | None = None
+            try:
+                with self._engine.begin() as conn:
+                    run = self._run(conn, run_id, lock=True)
+                    if cloud_id not in (None, run.cloud_id):
+                        raise errors.PlanChanged(
+                            f"run {run_id} is of the cloud {run.cloud_id}, not of {cloud_id}"
+                        )
+                    if job in self.decide_in(conn, run, works, without).jobs:
+                        taken = self._take(conn, run, job, keeper, at)
+            except BaseException:
+                if taken is not None:  # its commit failed
+                    keeper.forget(taken.lease)
+                raise
+            return taken
 
         for again in (True, False):
             try:
@@ -179,8 +192,6 @@ class Claims:
                     raise
             else:
                 break
-        if taken is not None:
-            keeper.watch(taken.lease)
         return taken
 
     def _take(
@@ -218,6 +229,7 @@ class Claims:
             query = sa.update(schema.runs).where(schema.runs.c.id == run_id)
             conn.execute(query.values(state="running", ended=None))
         action = codec.from_plain(Action, json.loads(row.action))
+        keeper.watch(lease)  # before anybody can see it: what is not watched is free for the taking
         return Taken(lease, job.work, action, state, json.loads(row.result), tries)
 
     def _run(self, conn: sa.Connection, run_id: str, lock: bool) -> Any:

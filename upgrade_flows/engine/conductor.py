@@ -260,6 +260,9 @@ class Conductor:
             LOG.info("%s: %s", job.name, exc)
             self._rest(job, exc.for_s)
             return False
+        except errors.PlanChanged:  # another cloud's, whose conductors share this board
+            self._foreign.add(job.run_id)
+            return False
         except errors.RequestError as exc:  # the run was purged
             LOG.warning("%s: %s", job.name, exc)
             return True

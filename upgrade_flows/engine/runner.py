@@ -77,7 +77,10 @@ class Runner:
         """Do the change, or go on with it; a change that fails is undone."""
         detail = self._stored(Phase.CHANGE)
         if detail is None or details.untouched(detail):
-            reason = self._reason_to_refuse()
+            try:
+                reason = self._reason_to_refuse()
+            except Exception as exc:
+                return self._give_up(State.PARKED, _said(exc))
             if reason:
                 return self._end(State.REFUSED, error=reason, over=True)
         try:

@@ -96,10 +96,7 @@ class Journal:
         return Ledger(self.engine, self._statements, taken.lease, book_id, clock, observer)
 
     def create_run(self, plan: Plan, run_id: str = "", submitted: bool = False) -> str:
-        """Record a run of a plan, with all of its subjects pending, and return its id.
-
-        :raises SubjectBusy: a subject is being worked on, or is unfinished in another run.
-        """
+        """Record a run of a plan, with all of its subjects pending, and return its id."""
         now = self.now()
         run_id = run_id or new_run_id(now)
         rows = [

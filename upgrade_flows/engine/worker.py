@@ -54,11 +54,14 @@ class Worker:
         """Do a job if it is its turn, and return where its subject stands then; else None.
 
         :raises SubjectBusy: somebody else has the subject, or took it from us meanwhile.
+        :raises PlanChanged: the run is of another cloud.
         :raises JournalError: the journal did not answer for too long, or refuses a record.
         """
         tools, clock = self._tools, self._tools.cloud.clock
         observer = functools.partial(self._observer, run_id) if self._observer else None
-        taken = self._journal.claims.take(run_id, job, self._keeper, clock.time(), works, without)
+        taken = self._journal.claims.take(
+            run_id, job, self._keeper, clock.time(), works, without, tools.cloud.id
+        )
         if taken is None:
             return None
         try:
