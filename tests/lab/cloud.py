@@ -6,9 +6,6 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 
 from tests.lab import (
     agents,
@@ -16,6 +13,7 @@ from tests.lab import (
     catalog,
     config,
     database,
+    hosts,
     messaging,
     packages,
     processes,
@@ -25,6 +23,7 @@ from tests.lab import (
     waiting,
 )
 from tests.lab.errors import LabError
+from tests.lab.hosts import fakes, layout, power
 from tests.lab.settings import API_PORTS, Settings
 
 
@@ -76,10 +75,9 @@ def down(keep_state: bool = False, purge: bool = False) -> None:
     """Stop everything; forget the data unless told to keep it, and the cache if told to purge."""
     say = Report()
     settings = Settings.load()
-    hosts = hosts_package()
-    if hosts and hasattr(hosts, "down"):
-        hosts.down()
-        say("libvirt hosts stopped")
+    hosts.down()
+    fakes.down(settings)
+    say("hosts switched off")
     processes.stop(*services.all_names(settings), grace=services.STOP_SECONDS)
     say("OpenStack stopped")
     together(database.stop, messaging.stop)
@@ -93,12 +91,6 @@ def down(keep_state: bool = False, purge: bool = False) -> None:
     if purge:
         shutil.rmtree(settings.state, ignore_errors=True)
         say(f"{settings.state} removed")
-
-
-def hosts_package() -> ModuleType | None:
-    """Return the package of the libvirt hosts, if it is there."""
-    spec = find_spec("tests.lab.hosts")
-    return import_module("tests.lab.hosts") if spec and spec.origin else None
 
 
 def together(*tasks: Callable[[], object], at_once: int = 8) -> None:
@@ -137,22 +129,23 @@ def _wait_hosts(settings: Settings) -> None:
             for service in _computes(cloud)
             if service.state == "up" and service.updated_at
         }
-        return all(now.get(host, before.get(host)) != before.get(host) for host in hosts)
+        return all(now.get(host, before.get(host)) != before.get(host) for host in names)
 
-    hosts = settings.fake_hosts
-    what = f"nova-compute reports on {', '.join(hosts)} (see {settings.log})"
+    names = settings.fake_hosts
+    what = f"nova-compute reports on {', '.join(names)} (see {settings.log})"
     waiting.until(what, reporting, 120)
-    agents.wait_reported(*hosts, cloud=cloud)
+    agents.wait_reported(*names, cloud=cloud)
 
 
 def _check_alive(settings: Settings, fake_hosts: bool) -> None:
     names = services.all_names(settings)
-    if not fake_hosts:
-        names = [name for name in names if not name.startswith("nova-compute-")]
     dead = [name for name in names if not processes.alive(name)]
     if dead:
         logs = ", ".join(f"{name} (see {processes.log_of(name)})" for name in dead)
         raise LabError(f"ended soon after their start: {logs}")
+    for host in layout.fake_hosts(settings) if fake_hosts else ():
+        if not all(power.services_of(host).values()):
+            raise LabError(f"not all services of {host.name} run: see {host.folder}/log")
 
 
 def _computes(cloud: api.Connection) -> list:

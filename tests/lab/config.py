@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tests.lab.agents import DOWN_SECONDS
+from tests.lab.hosts import layout
 from tests.lab.services import WSGI
 from tests.lab.settings import API_PORTS, ROOT, Settings
 
@@ -51,9 +52,10 @@ def render(settings: Settings) -> None:
     for name in ("nova", "neutron"):
         path = settings.etc / name / f"{name}-api.conf"
         write(settings, path, "log-file.conf.j2", log_file=f"{name}-api.log")
-    for host in settings.fake_hosts:
-        (settings.run / "nova" / host).mkdir(exist_ok=True)
-        write(settings, settings.etc / "nova" / f"{host}.conf", "fake-host.conf.j2", host=host)
+    for host in layout.fake_hosts(settings):
+        host.state(settings).mkdir(exist_ok=True)
+        path, values = host.compute_conf(settings), {"host": host.name, "address": host.address}
+        write(settings, path, "fake-host.conf.j2", **values)
     for name, application in WSGI.items():
         write(
             settings,

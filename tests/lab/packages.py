@@ -26,6 +26,12 @@ CLOUD_PACKAGES = [
     "qemu-utils",
     "rabbitmq-server",
 ]
+HOST_PACKAGES = [
+    "iproute2",
+    "openssh-client",
+    "openssh-server",
+    "python3-apt",  # Ansible's module apt
+]
 LIBVIRT_PACKAGES = [
     "bindfs",
     "busybox-static",
@@ -35,7 +41,6 @@ LIBVIRT_PACKAGES = [
     "fdisk",
     "fuse3",
     "genisoimage",
-    "iproute2",
     "iputils-ping",
     "ipxe-qemu",
     "kmod",
@@ -45,8 +50,6 @@ LIBVIRT_PACKAGES = [
     "libvirt-daemon-driver-qemu",
     "libvirt-dev",
     "mtools",
-    "openssh-client",
-    "openssh-server",
     "openvswitch-switch",
     "openvswitch-switch-dpdk",
     "pkg-config",
@@ -91,7 +94,7 @@ def install_debian(settings: Settings) -> bool:
 
 def missing_debian() -> list[str]:
     """Return the packages that are not installed."""
-    wanted = sorted({*CLOUD_PACKAGES, *LIBVIRT_PACKAGES})
+    wanted = sorted({*CLOUD_PACKAGES, *HOST_PACKAGES, *LIBVIRT_PACKAGES})
     if not shutil.which("dpkg-query"):
         return wanted
     query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *wanted]

@@ -11,6 +11,7 @@ from openstack import exceptions
 
 from tests.lab import agents, api, seed, services, waiting
 from tests.lab.api import Connection
+from tests.lab.hosts import faults, machines
 from tests.lab.hosts import seed as hosts_seed
 from tests.lab.settings import Settings
 
@@ -23,7 +24,8 @@ def reset() -> int:
     """Remove everything that is not part of the seed; return how many things there were."""
     settings = Settings.load()
     agents.reset(settings)
-    services.start_fake_hosts(settings)
+    faults.mend()
+    started = services.start_fake_hosts(settings)
     cloud = api.connect()
     cloud.authorize()
     computes = cloud.compute.services(binary="nova-compute")
@@ -35,6 +37,7 @@ def reset() -> int:
     count += _compute(cloud)
     images = [image for image in cloud.image.images() if image.name not in SEED_IMAGES]
     count += _each(images, lambda image: _delete_image(cloud, image))
+    machines.wait_up(*started)
     agents.wait_reported(*settings.fake_hosts, cloud=cloud)
     return count
 

@@ -156,18 +156,18 @@ def wait_api(settings: Settings, project: str) -> None:
     waiting.for_http(api_name(project), settings.url(project), seconds=180)
 
 
-def start_fake_hosts(settings: Settings, hosts: Iterable[str] | None = None) -> None:
-    """Start the nova-computes of (all or some) fake hosts."""
-    for host in settings.fake_hosts if hosts is None else hosts:
-        files = _config_files(settings, ("nova/nova.conf", f"nova/{host}.conf"))
-        argv = [settings.venv / "bin" / "nova-compute", *files]
-        processes.start(compute_name(host), argv, environment(settings))
+def start_fake_hosts(settings: Settings, hosts: Iterable[str] | None = None) -> list[str]:
+    """Switch (all or some) fake hosts on, start what does not run there; return those hosts."""
+    from tests.lab.hosts import fakes
+
+    return fakes.start(settings, hosts)
 
 
 def stop_fake_hosts(settings: Settings, hosts: Iterable[str] | None = None) -> None:
     """Stop the nova-computes of (all or some) fake hosts; their guests live on."""
-    chosen = settings.fake_hosts if hosts is None else hosts
-    processes.stop(*map(compute_name, chosen), grace=STOP_SECONDS)
+    from tests.lab.hosts import fakes
+
+    fakes.stop_computes(settings, hosts)
 
 
 def start_agents(settings: Settings) -> None:
@@ -191,20 +191,15 @@ def discover_hosts(settings: Settings) -> None:
 
 
 def all_names(settings: Settings) -> list[str]:
-    """Return the names of all processes of the cloud, those it needs itself not counted."""
+    """Return the names of all processes of the cloud but the hosts and what it needs itself."""
     names = [api_name(project) for project in API_PORTS]
     names += [worker.program for workers in WORKERS.values() for worker in workers]
-    return [*names, agents.PROCESS, *map(compute_name, settings.fake_hosts)]
+    return [*names, agents.PROCESS]
 
 
 def api_name(project: str) -> str:
     """Return the name of the process of an API."""
     return f"{project}-api"
-
-
-def compute_name(host: str) -> str:
-    """Return the name of the process of a host's nova-compute."""
-    return f"nova-compute-{host}"
 
 
 def _config_files(settings: Settings, files: Iterable[str]) -> list[str]:

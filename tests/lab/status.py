@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.lab import database, messaging, processes, services, waiting
+from tests.lab.hosts import access, layout, power
 from tests.lab.settings import API_PORTS, Settings
 
 
@@ -10,7 +11,9 @@ def show() -> bool:
     """Print a table of processes and APIs; return whether all are well."""
     settings = Settings.load()
     infrastructure = [database.NAME, messaging.MAPPER, messaging.BROKER, messaging.MEMCACHED]
-    expected = [*infrastructure, *services.all_names(settings)]
+    hosts = {host.process: host for host in layout.all_hosts(settings)}
+    fakes = [host.process for host in layout.fake_hosts(settings)]
+    expected = [*infrastructure, *services.all_names(settings), *fakes]
     urls = {services.api_name(project): settings.url(project) for project in API_PORTS}
     well = True
     print(f"{'process':28} {'pid':>8}  state")
@@ -21,8 +24,14 @@ def show() -> bool:
             pid, state = None, f"does not answer on {urls[name]}"
         elif pid and name in urls:
             state = f"answers on {urls[name]}"
+        elif pid and name in hosts:
+            found = power.services_of(hosts[name])
+            missing = [service for service, runs in found.items() if not runs]
+            if missing:
+                pid, state = None, f"has no {', '.join(missing)}"
         if not pid and (log := processes.log_of(name)):
             state += f" (see {log})"
         well = well and pid is not None
         print(f"{name:28} {pid or '-':>8}  {state}")
+    print(f"ssh -F {access.ssh_config()} HOST")
     return well

@@ -1,4 +1,4 @@
-"""The command line of the hosts that run real guests."""
+"""The command line of the lab's hosts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 
 from tests.lab.errors import LabError
-from tests.lab.hosts import control, layout, power
+from tests.lab.hosts import control, layout, machines, power
 
 
 def main() -> int:
@@ -33,22 +33,22 @@ def _status(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.hosts", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    _add(commands, "up", "switch all hosts on", lambda _: control.up())
-    _add(commands, "down", "switch all hosts off", lambda _: control.down())
-    _add(commands, "status", "show hosts, services, guests and switch ports", _status)
+    _add(commands, "up", "switch the hosts with real guests on", lambda _: control.up())
+    _add(commands, "down", "switch them off", lambda _: control.down())
+    _add(commands, "status", "show them: services, guests and switch ports", _status)
     command = _add(commands, "exec", "run a command inside a host", _exec, "host")
     command.add_argument("command", nargs=argparse.REMAINDER)
-    _add(commands, "poweroff", "cut the power", lambda o: control.power_off(o.host), "host")
-    _add(commands, "poweron", "switch one host on", lambda o: control.power_on(o.host), "host")
+    _add(commands, "poweroff", "cut the power", lambda o: machines.power_off(o.host), "host")
+    _add(commands, "poweron", "switch one host on", lambda o: machines.power_on(o.host), "host")
     command = _add(
         commands,
         "svc",
         "start, stop or kill a service",
-        lambda o: control.service(o.host, o.action, o.name),
+        lambda o: machines.service(o.host, o.action, o.name),
         "host",
     )
     command.add_argument("action", choices=("start", "stop", "kill"))
-    command.add_argument("name", choices=layout.SERVICES)
+    command.add_argument("name", choices=layout.SERVICES[layout.VIRT])
     command = _add(
         commands,
         "mode",

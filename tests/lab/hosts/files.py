@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import grp
 import pwd
-import shutil
 import subprocess
 import uuid
 from pathlib import Path
 
 from tests.lab import storage
-from tests.lab.hosts import layout
+from tests.lab.hosts import layout, system
 from tests.lab.hosts.layout import Host
 from tests.lab.settings import ROOT, Settings
 
 TEMPLATES = ROOT / "hosts" / "templates"
 FOLDERS = (
-    "run/libvirt",
-    "run/lock",
-    "run/openvswitch",
-    "run/sshd",
     "openvswitch/lib",
     "openvswitch/etc",
     "openvswitch/log",
@@ -33,21 +28,20 @@ FOLDERS = (
 # what a host mounts its own folders on
 MOUNT_POINTS = (
     "/var/lib/openvswitch",
-    "/etc/openvswitch",
-    "/var/log/openvswitch",
     "/var/lib/libvirt",
-    "/etc/libvirt",
-    "/var/log/libvirt",
     "/var/cache/libvirt",
     "/var/lib/nova",
-    "/root/.ssh",
 )
+KEYS = Path("/root/.ssh")
 
 
-def prepare_machine() -> None:
-    """Make the mount points, and the account that libvirt's QEMU driver asks for."""
+def prepare_machine(virt: bool = True) -> None:
+    """Make the mount points, and (``virt``) the account that libvirt's QEMU driver asks for."""
+    KEYS.mkdir(mode=0o700, exist_ok=True)
+    if not virt:
+        return
     for path in MOUNT_POINTS:
-        Path(path).mkdir(mode=0o700 if path == "/root/.ssh" else 0o755, parents=True, exist_ok=True)
+        Path(path).mkdir(parents=True, exist_ok=True)
     for name in ("kvm", "libvirt", "libvirt-qemu"):
         try:
             grp.getgrnam(name)
@@ -60,29 +54,24 @@ def prepare_machine() -> None:
         subprocess.run(["useradd", "--system", *options, "libvirt-qemu"], check=True)
 
 
-def write_shared(settings: Settings) -> None:
-    """Write what all hosts have in common: names and ssh keys."""
-    folder = layout.folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [f"{host.address} {host.name}" for host in layout.all_hosts(settings)]
-    (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")
-    # there is no name server: do not wait for one
-    (folder / "resolv.conf").write_text("options timeout:1 attempts:1\n")
-    ssh = folder / "ssh"
-    if not (ssh / "authorized_keys").exists():
-        shutil.rmtree(ssh, ignore_errors=True)
-        ssh.mkdir(mode=0o700)
-        for key in ("id_ed25519", "hostkey"):
-            keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(ssh / key)]
-            subprocess.run(keygen, check=True)
-        shutil.copy(ssh / "id_ed25519.pub", ssh / "authorized_keys")
-    shutil.copy(TEMPLATES / "sshd_config", ssh / "sshd_config")
-    shutil.copy(TEMPLATES / "ssh_config", ssh / "config")
+def known(settings: Settings) -> bool:
+    """Return whether this lab has (or had) hosts with real guests."""
+    return any((host.folder / "uuid").exists() for host in layout.virt_hosts(settings))
 
 
 def write_host(host: Host, settings: Settings) -> None:
     """Write the files of a host that is off."""
-    shutil.rmtree(host.folder / "run", ignore_errors=True)
+    for name in ("run", "log", "faults"):
+        (host.folder / name).mkdir(parents=True, exist_ok=True)
+    (host.folder / "run" / "booted").unlink(missing_ok=True)
+    for name in ("boot_id", "osrelease"):
+        (host.folder / name).touch()
+    system.write_host(host, settings)
+    if host.kind == layout.VIRT:
+        _write_virt(host, settings)
+
+
+def _write_virt(host: Host, settings: Settings) -> None:
     for name in FOLDERS:
         (host.folder / name).mkdir(parents=True, exist_ok=True)
     identity = host.folder / "uuid"

@@ -15,29 +15,21 @@ from tests.lab.hosts import files, layout, network
 from tests.lab.hosts.layout import Host
 from tests.lab.settings import Settings
 
-# the end of the process that holds the namespaces is the end of everything inside
-NAMESPACES = (
-    "--mount",
-    "--uts",
-    "--ipc",
-    "--pid",
-    "--fork",
-    "--mount-proc",
-    "--kill-child=KILL",
-)
-
 
 def power_on(host: Host, settings: Settings) -> bool:
-    """Boot a host, which starts its services by itself; return whether it was off."""
+    """Boot a host, which starts its services by itself; return whether it was off.
+
+    Its supervisor boots it again whenever it asks for a reboot.
+    """
     if init_pid(host):
         return False
     processes.stop(host.process, grace=0)
-    network.make_host_links(host, settings)
+    if host.namespace:
+        network.make_host_links(host, settings)
     files.write_host(host, settings)
-    boot = ["bash", layout.SCRIPTS / "boot.sh"]
     processes.start(
         host.process,
-        ["ip", "netns", "exec", host.namespace, "unshare", *NAMESPACES, *boot],
+        ["bash", layout.SCRIPTS / "supervise.sh"],
         _environment(host, settings),
         log=host.folder / "boot.log",
     )
@@ -50,24 +42,31 @@ def power_off(host: Host) -> None:
     pid = init_pid(host)
     if pid:
         os.kill(pid, signal.SIGKILL)
-        waiting.until(f"{host.name} is off", lambda: not init_pid(host), 20, every=0.02)
+        # the supervisor ends when the last process of the host has
+        waiting.until(f"{host.name} is off", lambda: not is_on(host), 20, every=0.02)
     processes.stop(host.process, grace=1)
     # nothing of a dead host may look alive
     with suppress(FileNotFoundError):
         host.ovsdb.unlink()
 
 
+def is_on(host: Host) -> bool:
+    """Return whether a host has power; it may be booting."""
+    return processes.alive(host.process)
+
+
 def init_pid(host: Host) -> int | None:
     """Return the host's pid 1, as the machine numbers it."""
-    holder = processes.pid(host.process)
-    if holder is None:
+    supervisor = processes.pid(host.process)
+    if supervisor is None:
         return None
-    with suppress(FileNotFoundError, ProcessLookupError):
-        children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
-        for child in children:
-            # between fork and the child's first exec it is not pid 1 of anything to enter yet
-            if "boot.sh" in Path(f"/proc/{child}/cmdline").read_text():
-                return int(child)
+    for holder in _children(supervisor):
+        for child in _children(holder):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                # between fork and the child's first exec it is not pid 1 of anything to enter yet
+                words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+                if words[0] == "bash" and words[1].endswith("/boot.sh"):
+                    return child
     return None
 
 
@@ -105,22 +104,40 @@ def enter(host: Host) -> list[str]:
 
 def service(host: Host, action: str, name: str, settings: Settings | None = None) -> None:
     """Start, stop or kill (stop without warning) a service of a host."""
-    if name not in layout.SERVICES:
-        raise LabError(f"{name} is none of {', '.join(layout.SERVICES)}")
+    if name not in host.services:
+        raise LabError(f"{name} is none of {', '.join(host.services)}")
     script = ["bash", layout.SCRIPTS / "service.sh", action, name]
     run(host, script, settings)
+
+
+def services_of(host: Host) -> dict[str, bool]:
+    """Return which services of a host run."""
+    script = 'for s; do kill -0 "$(cat /run/$s.pid)" 2>/dev/null && echo $s; done; true'
+    running: list[str] = []
+    if init_pid(host):
+        running = run(host, ["bash", "-c", script, "bash", *host.services]).stdout.split()
+    return {name: name in running for name in host.services}
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def _environment(host: Host, settings: Settings) -> dict[str, str]:
     return {
         **services.environment(settings),
         "HOST": host.name,
+        "KIND": host.kind,
+        "NETNS": host.namespace,
         "FOLDER": str(host.folder),
         "SHARED": str(layout.folder(settings)),
         "SCRIPTS": str(layout.SCRIPTS),
-        "SERVICES": " ".join(layout.SERVICES),
+        "SERVICES": " ".join(host.services),
         "GUEST_MEMORY": layout.GUEST_MEMORY,
         "GUEST_MEMORY_MB": str(layout.GUEST_MEMORY_MB),
         "VENV": str(settings.venv),
         "NOVA_CONF": str(settings.etc / "nova" / "nova.conf"),
+        "COMPUTE_CONF": str(host.compute_conf(settings)),
     }

@@ -1,16 +1,16 @@
 #!/bin/bash
-# service.sh start|stop|kill SERVICE, inside a host. Pids are in the host's /run/SERVICE.pid.
-# Environment: VENV NOVA_CONF
+# service.sh start|stop|kill|running SERVICE, inside a host. Pids are in its /run/SERVICE.pid.
+# Environment: VENV NOVA_CONF COMPUTE_CONF
 set -u
 action=$1
 service=$2
 pidfile=/run/$service.pid
-log=/var/log/libvirt/$service.out
+log=/var/log/$service.out
 
 background() {
     (
         echo "$BASHPID" > "$pidfile"
-        exec "$@"
+        exec setsid "$@"
     ) < /dev/null >> "$log" 2>&1 &
 }
 
@@ -46,23 +46,32 @@ start_vswitchd() {
     done
 }
 
-start_nova_compute() {
+start_libvirtd() {
+    rm -f /run/libvirt/libvirt-sock
+    background /usr/sbin/libvirtd --listen
     for _ in $(seq 200); do
         [ -S /run/libvirt/libvirt-sock ] && break
         sleep 0.1
     done
-    background "$VENV/bin/nova-compute" --config-file "$NOVA_CONF" \
-        --config-file /var/lib/nova/nova-compute.conf
+}
+
+start_nova_compute() {
+    if [ -e /run/faults/without-compute ]; then
+        echo "nova-compute fails: /run/faults/without-compute" >&2
+        exit 1
+    fi
+    background "$VENV/bin/nova-compute" --config-file "$NOVA_CONF" --config-file "$COMPUTE_CONF"
 }
 
 case $action in
+running) running ;;
 start)
     running && exit 0
     case $service in
     ovsdb) start_ovsdb ;;
     vswitchd) start_vswitchd ;;
-    libvirtd) background /usr/sbin/libvirtd --listen ;;
-    sshd) background /usr/sbin/sshd -D -f /root/.ssh/sshd_config ;;
+    libvirtd) start_libvirtd ;;
+    sshd) background /usr/sbin/sshd -D ;;
     nova-compute) start_nova_compute ;;
     *) echo "no service $service" >&2; exit 2 ;;
     esac
