@@ -14,6 +14,9 @@
     │   ├── NotFound, Conflict, Forbidden, Unauthorized, TooLarge
     │   ├── Unavailable       5xx, 429, connection lost: worth another try
     │   └── TimedOut          the cloud did not reach a state before a deadline
+    ├── HostError             a compute host refused or failed what a host plugin asked   exit 1
+    │   └── HostUnreachable   it does not answer: worth another try
+    ├── Parked                a step has stopped half-way, as was asked, and goes on later
     ├── StepFailed            the cloud reached a state that a step cannot accept   exit 4
     ├── RunFailed             the run failed and was undone cleanly                 exit 4
     └── ResidueLeft           undone, except for what is listed                     exit 5
@@ -122,6 +125,21 @@ class Unavailable(CloudError):
 
 class TimedOut(CloudError):
     """A resource did not reach the wanted state before the deadline."""
+
+
+class HostError(UpgradeFlowsError):
+    """A compute host refused or failed what a host plugin asked of it.
+
+    The message says which host, what was asked, and the end of what it answered.
+    """
+
+
+class HostUnreachable(HostError):
+    """A compute host does not answer; nothing is known of what was asked of it."""
+
+
+class Parked(UpgradeFlowsError):
+    """A step has stopped half-way because its run is to be parked; it runs again later."""
 
 
 class StepFailed(UpgradeFlowsError):

@@ -17,7 +17,7 @@ from tests.unit.clients_http import (
 )
 from upgrade_flows import errors
 from upgrade_flows.cloud.collect import collect, select
-from upgrade_flows.model.inventory import Host, Inventory, Server
+from upgrade_flows.model.inventory import Aggregate, Host, Inventory, Server
 from upgrade_flows.model.request import Scope
 
 HOSTS = 4
@@ -84,6 +84,10 @@ def populated(http, count):
         },
     )
     http.get(f"{NOVA}/os-server-groups", json={"server_groups": []})
+    http.get(
+        f"{NOVA}/os-aggregates",
+        json={"aggregates": [{"uuid": "a", "name": "fast", "hosts": ["h1"], "metadata": {}}]},
+    )
     http.get(f"{NOVA}/limits", json={"limits": {"absolute": {"maxTotalInstances": 9}}})
     http.get(f"{NOVA}/os-keypairs", json={"keypairs": [{"keypair": {"name": "k"}}]})
     http.get(
@@ -114,7 +118,7 @@ def test_calls_grow_with_pages_and_not_with_servers(http, count):
     paged = ("/v2.1/servers/detail", "/v2.0/ports", "/v3/volumes/detail")
     assert [calls.pop(path) for path in paged] == [pages] * 3
     # Discovery (2), listings of one page, 2 for each host, 1 for each project and user: no N.
-    assert sum(calls.values()) <= 12 + 2 * HOSTS + 3 + 1
+    assert sum(calls.values()) <= 13 + 2 * HOSTS + 3 + 1
 
 
 def test_everything_is_joined_into_one_inventory(http):
@@ -125,6 +129,8 @@ def test_everything_is_joined_into_one_inventory(http):
     assert [host.agent.agent_type for host in inventory.hosts] == ["Open vSwitch agent"] * HOSTS
     assert inventory.rooms["h0"].capacity == {"VCPU": 8}
     assert inventory.ports_of("s1")[0].id == "port1"
+    assert inventory.aggregates == (Aggregate("a", "fast", ("h1",)),)
+    assert inventory.traits == {}
     assert set(inventory.quotas) == {"p1"}
     assert inventory.keypairs == {"u": ("k",)}
     assert "10 servers" in told

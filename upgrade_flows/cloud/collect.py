@@ -22,13 +22,16 @@ _PREFERRED = ("open vswitch", "ovs", "ovn")
 Progress = Callable[[str], None]
 
 
-def collect(cloud: Cloud, scope: Scope, progress: Progress | None = None) -> Inventory:
+def collect(
+    cloud: Cloud, scope: Scope, progress: Progress | None = None, traits: bool = False
+) -> Inventory:
     """Read everything that planning looks at.
 
     Servers, ports and volumes of the whole cloud are listed, for groups, capacity and ports
     need them; quotas and keypairs only of the projects and users of the servers in scope.
 
     :param progress: is told what has been read, a line at a time, from one thread.
+    :param traits: read the traits of every host as well, if a flavor in use asks for one.
     :raises CloudError: a listing failed; without Heat one simply knows less.
     :raises RequestError: the scope names what does not exist.
     """
@@ -49,6 +52,7 @@ def collect(cloud: Cloud, scope: Scope, progress: Progress | None = None) -> Inv
         keypairs = pool.map(cloud.compute.keypairs, users)
         closed = cloud.projects_without_us(set(projects))
         managed = _managed(cloud, set(projects) - closed)
+        of_hosts = _traits(pool, cloud, inventory, tell) if traits else {}
         tell(f"quotas of {len(projects)} projects, keypairs of {len(users)} users")
         return dataclasses.replace(
             inventory,
@@ -56,6 +60,7 @@ def collect(cloud: Cloud, scope: Scope, progress: Progress | None = None) -> Inv
             keypairs=dict(zip(users, keypairs, strict=True)),
             managed=managed,
             closed_projects=tuple(sorted(closed)),
+            traits=of_hosts,
         )
 
 
@@ -120,8 +125,25 @@ def _listings(cloud: Cloud) -> dict[str, Callable[[], Any]]:
         "networks": listing(cloud.network.networks),
         "hosts": listing(cloud.compute.hosts),
         "agents": listing(cloud.network.agents),
+        "aggregates": listing(cloud.compute.aggregates),
         "groups": listing(cloud.compute.groups),
         "floating_ips": listing(cloud.network.floating_ips),
+    }
+
+
+def _traits(
+    pool: ThreadPoolExecutor, cloud: Cloud, inventory: Inventory, tell: Progress
+) -> dict[str, tuple[str, ...]]:
+    """Return the traits of each host and its parts; several calls for each host."""
+    keys = (key for server in inventory.servers for key in server.flavor.extra_specs)
+    if not any(key.startswith("trait") for key in keys):
+        return {}
+    names = [host.name for host in inventory.hosts if host.name in inventory.rooms]
+    found = pool.map(cloud.placement.providers, names)
+    tell(f"traits of {len(names)} hosts")
+    return {
+        name: tuple(sorted({trait for provider in providers for trait in provider.traits}))
+        for name, providers in zip(names, found, strict=True)
     }
 
 

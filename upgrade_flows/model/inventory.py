@@ -83,6 +83,15 @@ class Server:
         """Whether the root disk is a Cinder volume."""
         return not self.image_id and bool(self.volumes)
 
+    @property
+    def resources(self) -> dict[str, int]:
+        """What it takes at its host by its flavor's sizes, per Placement resource class."""
+        flavor = self.flavor
+        disk = flavor.ephemeral_gb + -(-flavor.swap_mb // 1024)
+        if not self.volume_backed:
+            disk += flavor.disk_gb
+        return {"VCPU": flavor.vcpus, "MEMORY_MB": flavor.memory_mb, "DISK_GB": disk}
+
 
 @dataclass(frozen=True)
 class FloatingIP:
@@ -194,6 +203,17 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Aggregate:
+    """A host aggregate; ``id`` is the uuid by which Placement knows it too."""
+
+    id: str
+    name: str
+    hosts: tuple[str, ...] = ()
+    availability_zone: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Room:
     """What a host has and what is taken, per Placement resource class.
 
@@ -249,7 +269,9 @@ class Inventory:
 
     ``keypairs`` maps a user id to the names of their keys; ``managed`` maps a server id to
     who manages it ("Heat stack web (…)"); ``closed_projects`` are those in which we get no token.
-    They hold only what the scope needed.
+    They hold only what the scope needed.  ``traits`` are those of each host in Placement, read
+    for capabilities that roll and only where a flavor asks for some; ``facts`` is what a host
+    plugin saw of a host, and ``troubles`` why a host's upgrade would fail, by host.
     """
 
     cloud_id: str
@@ -261,6 +283,7 @@ class Inventory:
     flavors: tuple[Flavor, ...] = ()
     networks: tuple[str, ...] = ()
     hosts: tuple[Host, ...] = ()
+    aggregates: tuple[Aggregate, ...] = ()
     groups: tuple[ServerGroup, ...] = ()
     floating_ips: tuple[FloatingIP, ...] = ()
     rooms: dict[str, Room] = field(default_factory=dict)
@@ -268,6 +291,9 @@ class Inventory:
     keypairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     managed: dict[str, str] = field(default_factory=dict)
     closed_projects: tuple[str, ...] = ()
+    traits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    troubles: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @functools.cached_property
     def _servers(self) -> dict[str, Server]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from taskflow import flow
 
@@ -78,3 +79,96 @@ class StoragePlugin(abc.ABC):
     @abc.abstractmethod
     def seconds(self, server: Server, volumes: tuple[Volume, ...]) -> float:
         """Predict how many seconds ``carry`` takes."""
+
+
+class HostPlugin(abc.ABC):
+    """One way to work on compute hosts: how they are looked at, upgraded and rebooted.
+
+    ``host`` is always the name of a compute host as Nova has it; ``settings`` is the plain JSON
+    object that the operator gave for this plugin, the same for all hosts of a plan.  It is kept
+    in plan and journal, so no secret may be in it.  Every method but ``check`` may raise
+    ``HostError``, and ``HostUnreachable`` where the host does not answer.
+    """
+
+    @abc.abstractmethod
+    def check(self, settings: dict[str, Any]) -> None:
+        """Refuse settings that cannot be understood; no host is asked.
+
+        :raises RequestError: names every key that is unknown, missing or of the wrong kind.
+        """
+
+    @abc.abstractmethod
+    def look(self, host: str, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return what a host is now, as plain JSON; nothing is changed.
+
+        ``boot_id`` must be there, and be another one after every boot.  What is known of
+        these goes by these names: ``kernel`` (the release that runs), ``packages`` (versions
+        by name, of those that the settings are about), ``kernels`` (installed releases),
+        ``modules`` (out-of-tree kernel modules: ``{name: [releases that it is built for]}``),
+        ``hugepages`` (pages by size in KiB), ``vfs`` (SR-IOV functions by interface),
+        ``time_synchronized`` (a bool), ``cpu_utilization`` and ``memory_utilization`` (shares
+        from 0 to 1).  Anything else is kept and shown.
+        """
+
+    @abc.abstractmethod
+    def missing(self, settings: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+        """Return in which respects a host, by its facts, is not yet what the settings want.
+
+        Each in words for people ("kernel 6.1 runs, 6.12 is wanted"); empty where nothing is
+        left to do.  Pure: facts in, words out.
+        """
+
+    @abc.abstractmethod
+    def refusals(self, host: str, settings: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+        """Return why the upgrade of a host would fail, asked before anything is touched.
+
+        For example: the package source does not have the wanted version, an out-of-tree module
+        does not build for the wanted kernel, the disk is full.  Nothing is changed.
+        """
+
+    @abc.abstractmethod
+    def upgrade(self, ctx: Context, host: str, settings: dict[str, Any]) -> flow.Flow:
+        """Build the flow that brings an empty host to what the settings want, without a reboot.
+
+        Pure, and closed but for the symbol ``facts`` (what ``look`` said before).  Each step can
+        run again after a crash, and its revert brings back what was there before.
+        """
+
+    @abc.abstractmethod
+    def wants_reboot(
+        self, settings: dict[str, Any], before: dict[str, Any], now: dict[str, Any]
+    ) -> bool:
+        """Whether what was changed takes effect at the next boot only; pure."""
+
+    @abc.abstractmethod
+    def reboot(self, host: str, settings: dict[str, Any]) -> None:
+        """Ask a host to reboot; return when it has taken the order, or is gone already."""
+
+
+@dataclass(frozen=True)
+class HostLoad:
+    """What a placement policy knows of a host that could take an instance.
+
+    :param capacity: and ``used`` by Placement resource class; ratio and reserved are counted.
+    :param utilization: measured shares from 0 to 1 of ``cpu`` and ``memory``, where known.
+    """
+
+    name: str
+    capacity: dict[str, int] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
+    utilization: dict[str, float] = field(default_factory=dict)
+
+
+class PlacementPlugin(abc.ABC):
+    """One policy that says which of the hosts that could take an instance should."""
+
+    @abc.abstractmethod
+    def cost(self, host: HostLoad, demand: dict[str, int]) -> float:
+        """Return how little an instance of ``demand`` is wanted on a host that has room for it.
+
+        The host with the least cost takes it.  Pure.
+        """
+
+    def lacks(self, host: HostLoad) -> str | None:
+        """Return what the policy would have to know of a host and does not, or None."""
+        return None

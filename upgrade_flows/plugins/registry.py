@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stevedore import ExtensionManager
 
 from upgrade_flows.errors import PluginError
 from upgrade_flows.model.inventory import Agent, Image, Port, Server, Volume
-from upgrade_flows.plugins.base import NetworkPlugin, StoragePlugin
+from upgrade_flows.plugins.base import HostPlugin, NetworkPlugin, PlacementPlugin, StoragePlugin
 
 #: entry-point group and contract of each kind
 KINDS: dict[str, tuple[str, type]] = {
     "network": ("upgrade_flows.network", NetworkPlugin),
     "storage": ("upgrade_flows.storage", StoragePlugin),
+    "host": ("upgrade_flows.host", HostPlugin),
+    "placement": ("upgrade_flows.placement", PlacementPlugin),
 }
 
 
@@ -29,6 +31,8 @@ class Registry:
 
     network: Mapping[str, NetworkPlugin]
     storage: Mapping[str, StoragePlugin]
+    host: Mapping[str, HostPlugin] = field(default_factory=dict)
+    placement: Mapping[str, PlacementPlugin] = field(default_factory=dict)
 
     def network_of(self, port: Port, agent: Agent | None = None) -> NetworkPlugin | None:
         """Return the plugin whose port it is, or None."""
@@ -62,7 +66,7 @@ def load(groups: Mapping[str, tuple[str, type]] | None = None) -> Registry:
     }
     if reasons:
         raise PluginError("plugins cannot be used:\n  " + "\n  ".join(reasons))
-    return Registry(network=kinds["network"], storage=kinds["storage"])
+    return Registry(**kinds)
 
 
 def _load_kind(group: str, contract: type, reasons: list[str]) -> dict[str, Any]:

@@ -26,6 +26,12 @@ class Settings:
     image_s: float = 3600.0
     volume_s: float = 300.0
     port_s: float = 120.0
+    arrival_s: float = 900.0
+    live_migration_s: float = 120.0
+    live_migration_s_per_gib: float = 30.0
+    cold_migration_s: float = 3600.0
+    reboot_s: float = 1800.0
+    compute_s: float = 300.0
 
 
 class Plugins(Protocol):
@@ -37,8 +43,53 @@ class Plugins(Protocol):
     @property
     def storage(self) -> Mapping[str, Any]: ...
 
+    @property
+    def host(self) -> Mapping[str, Any]: ...
+
+    @property
+    def placement(self) -> Mapping[str, Any]: ...
+
     def mode_of(self, port: Port) -> str:
         """Return the mode that a port is bound in, in words."""
+
+
+class Records(Protocol):
+    """What a long step can ask of the run that it is part of (``engine.ledger`` makes it)."""
+
+    def tell(self, what: str, facts: dict[str, Any]) -> None:
+        """Put something that happened on record, at once.
+
+        :raises SubjectBusy: somebody else works on the subject now; nothing more may be done.
+        """
+
+    def hold(self, subject: str) -> None:
+        """Keep other runs from working on something that is no subject of this one.
+
+        :raises SubjectBusy: somebody works on it, or has not brought it to an end.
+        """
+
+    def release(self, subject: str | None = None) -> None:
+        """Let go of what is held; without a name, of everything."""
+
+    def parking(self) -> bool:
+        """Whether nothing more is to be begun."""
+
+
+class NoRecords:
+    """For flows that are part of no run."""
+
+    def tell(self, what: str, facts: dict[str, Any]) -> None:
+        """Forget it."""
+
+    def hold(self, subject: str) -> None:
+        """Hold nothing."""
+
+    def release(self, subject: str | None = None) -> None:
+        """Hold nothing."""
+
+    def parking(self) -> bool:
+        """Go on."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -50,6 +101,7 @@ class Context:
     plugins: Plugins
     settings: Settings = field(default_factory=Settings)
     vault: Vault = field(default_factory=Vault.temporary)
+    records: Records = field(default_factory=NoRecords)
 
 
 class Step(task.Task):

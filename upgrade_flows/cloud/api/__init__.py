@@ -16,7 +16,6 @@ from upgrade_flows.cloud.api.cloud import (
 )
 from upgrade_flows.cloud.api.compute import Compute
 from upgrade_flows.cloud.api.facts import (
-    Aggregate,
     HostService,
     Hypervisor,
     InstanceAction,
@@ -27,6 +26,7 @@ from upgrade_flows.cloud.api.facts import (
     Provider,
     Stock,
 )
+from upgrade_flows.model.inventory import Aggregate
 
 __all__ = [
     "Aggregate",

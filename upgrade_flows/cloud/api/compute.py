@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from upgrade_flows.cloud.api.facts import (
-    Aggregate,
     HostService,
     Hypervisor,
     InstanceAction,
@@ -14,6 +13,7 @@ from upgrade_flows.cloud.api.facts import (
     NewServer,
 )
 from upgrade_flows.model.inventory import (
+    Aggregate,
     AttachedVolume,
     Flavor,
     Host,

@@ -16,7 +16,9 @@ ENDED = frozenset({"cancelled", "completed", "confirmed", "done", "error", "fail
 class NewServer:
     """What a server is created from.
 
-    ``ports`` are ids, in the order in which the guest sees them; ``boot_image`` or a volume
+    ``project_id`` may be empty: then it is our own project.  ``ports`` are ids, in the order in
+    which the guest sees them; without any, ``network`` may name one in which Nova makes a port.
+    ``boot_image`` or a volume
     with boot index 0 is what it boots from; ``host`` forces the compute host and still runs
     the filters (microversion 2.74).
     """
@@ -39,6 +41,7 @@ class NewServer:
     server_group: str | None = None
     disk_config: str | None = None
     trusted_image_certificates: tuple[str, ...] = ()
+    network: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,17 +139,6 @@ class Hypervisor:
     version: int
     cpu: dict[str, Any] = field(default_factory=dict)
     uptime: str = ""
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """A host aggregate; ``id`` is the uuid by which Placement knows it too."""
-
-    id: str
-    name: str
-    hosts: tuple[str, ...] = ()
-    availability_zone: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Compute(Moves, Hosts):
 
     def create(self, new: NewServer) -> str:
         """Create a server with a token of its project."""
-        answer = self._in(new.project_id).post("/servers", json=shapes.create_body(new))
+        api = self._in(new.project_id) if new.project_id else self._api
+        answer = api.post("/servers", json=shapes.create_body(new))
         return str(answer.json()["server"]["id"])
 
     def delete(self, server_id: str) -> None:

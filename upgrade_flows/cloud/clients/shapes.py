@@ -102,10 +102,11 @@ def create_body(new: NewServer) -> dict[str, Any]:
 
     Device names are left out: libvirt chooses them itself.
     """
+    made = [{"uuid": new.network}] if new.network else "none"
     body: dict[str, Any] = {
         "name": new.name,
         "flavorRef": new.flavor_id,
-        "networks": [{"port": port} for port in new.ports] or "none",
+        "networks": [{"port": port} for port in new.ports] or made,
         "metadata": dict(new.metadata),
     }
     optional = {

@@ -57,10 +57,15 @@ class Builder(HostBuilder):
         return network.id
 
     def add_group(
-        self, policy: str = "anti-affinity", name: str = "", project: str = "project-1"
+        self,
+        policy: str = "anti-affinity",
+        name: str = "",
+        project: str = "project-1",
+        group_id: str = "",
     ) -> str:
-        """Add a server group and return its id."""
-        group = ServerGroup(self.world.new_id("group"), name or policy, policy, (), project)
+        """Add a server group and return its id, which may be given."""
+        known = group_id or self.world.new_id("group")
+        group = ServerGroup(known, name or policy, policy, (), project)
         self.world.groups[group.id] = group
         return group.id
 
@@ -128,13 +133,13 @@ class Builder(HostBuilder):
         :param preexisting_ports: the ports were made by the owner, so they survive the
             server; else Nova made them and deletes them with it.
         :param delete_on_termination: of all the server's volumes.
-        :param more: any other field of ``model.inventory.Server``.
+        :param more: any other field of ``model.inventory.Server``; also ``id``.
         """
         world = self.world
         host = host or next(iter(world.hosts))
         kind = world.flavors[flavor] if flavor else self._flavor()
         server = Server(
-            id=world.new_id("server"),
+            id=more.pop("id", "") or world.new_id("server"),
             name=name,
             project_id=project,
             user_id=user,

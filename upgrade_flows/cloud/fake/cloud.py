@@ -135,6 +135,25 @@ class FakeCloud(Builder):
         )
         return found
 
+    def software(self, name: str) -> tuple[str, str]:
+        """Return the releases that a host has installed, and that it runs.
+
+        :raises Unavailable: it is rebooting.
+        """
+        found: tuple[str, str] = self._perform(
+            "host.software", lambda host: hosts.software(self.world, host), (name,)
+        )
+        return found
+
+    def install(self, name: str, release: str) -> None:
+        """Install a release on a host, which runs it from its next boot on.
+
+        :raises Unavailable: it is rebooting.
+        """
+        self._perform(
+            "host.install", lambda *args: hosts.install(self.world, *args), (name, release)
+        )
+
     # what tests ask for besides
 
     @property

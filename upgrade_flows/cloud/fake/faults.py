@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 When = Literal["before", "after"]
 Hook = Callable[[str, tuple[Any, ...], str], None]
+Choose = Callable[[str], str | None]
 R = TypeVar("R")
 
 
@@ -41,6 +42,7 @@ class Faults:
         self._failures: list[_Failure] = []
         self._endings: list[_Ending] = []
         self._hooks: list[Hook] = []
+        self._choices: dict[str, Choose] = {}
 
     def fail(
         self,
@@ -76,6 +78,13 @@ class Faults:
         """
         self._endings.append(_Ending(call, status, subject, times))
 
+    def choose(self, call: str, choice: Choose) -> None:
+        """Ask ``choice`` how each operation that this call starts ends, by its subject.
+
+        It returns "" for never, None for well, else a status as for ``break_result``.
+        """
+        self._choices[call] = choice
+
     def hook(self, callback: Hook) -> None:
         """Have ``callback(name, args, phase)`` called around every call.
 
@@ -89,6 +98,7 @@ class Faults:
         self._failures.clear()
         self._endings.clear()
         self._hooks.clear()
+        self._choices.clear()
 
     # for the cloud
 
@@ -113,7 +123,8 @@ class Faults:
                 if ending.left is not None:
                     ending.left -= 1
                 return ending.status
-        return None
+        choice = self._choices.get(call)
+        return None if choice is None else choice(subject)
 
     def tell(self, call: str, args: tuple[Any, ...], phase: str) -> None:
         """Call the hooks."""

@@ -81,7 +81,7 @@ def reboot(world: World, faults: Faults, name: str) -> None:
     now = world.clock.time()
     stuck = faults.ending(REBOOT, name) is not None
     record.silent_since = now
-    record.back = math.inf if stuck else now + world.durations[REBOOT]
+    record.back = math.inf if stuck else now + world.takes(REBOOT, name)
     for call, seconds in (
         ("host.service_down", world.service_down_time),
         ("host.agent_down", world.agent_down_time),
@@ -100,6 +100,25 @@ def boot_id(world: World, name: str) -> str:
     if record.silent_since is not None:
         raise errors.Unavailable(f"host {name} does not answer")
     return world.named_id(f"boot-{name}-{record.boots}")
+
+
+def software(world: World, name: str) -> tuple[str, str]:
+    """Return the releases that a host has installed, and that it runs.
+
+    :raises Unavailable: the host is rebooting.
+    """
+    boot_id(world, name)
+    record = world.host(name)
+    return record.installed, record.runs
+
+
+def install(world: World, name: str, release: str) -> None:
+    """Install a release on a host, which runs it from its next boot on.
+
+    :raises Unavailable: the host is rebooting.
+    """
+    boot_id(world, name)
+    world.host(name).installed = release
 
 
 @finishes("host.service_down")
@@ -124,6 +143,7 @@ def _back(world: World, operation: Operation) -> str:
     record = world.host(operation.subject)
     record.silent_since = None
     record.boots += 1
+    record.runs = record.installed
     record.booted = operation.due
     record.host = dataclasses.replace(record.host, up=True)
     record.agent = dataclasses.replace(record.agent, alive=True)

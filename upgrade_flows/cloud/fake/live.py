@@ -39,7 +39,7 @@ class LiveMigrations(Base):
             server_id=server_id,
             updated=world.timestamp(),
         )
-        world.migrations[server_id].append(migration)
+        world.add_migration(migration)
         world.set_server(server_id, status="MIGRATING", task_state="migrating")
         live = Live(
             server_id=server_id,
@@ -90,9 +90,8 @@ class LiveMigrations(Base):
         """Return the migrations from or to a host that have not ended, oldest first."""
         found = [
             item
-            for records in self._world.migrations.values()
-            for item in records
-            if not item.ended and host in (item.source, item.destination)
+            for item in self._world.open_migrations()
+            if host in (item.source, item.destination)
         ]
         return tuple(sorted(found, key=lambda item: item.created))
 

@@ -53,7 +53,7 @@ class Moves(Base):
             besides=server.host,
         )
         action = record(world, server_id, "migrate")
-        world.migrations[server_id].append(
+        world.add_migration(
             Migration(
                 id=world.new_id("migration"),
                 status="migrating" if destination else "pre-migrating",

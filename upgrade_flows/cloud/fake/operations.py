@@ -104,7 +104,7 @@ def begin(
     """Schedule the end of an operation that was accepted."""
     ending = faults.ending(call, subject)
     now = world.clock.time()
-    duration = world.durations.get(call, 0.0) if seconds is None else seconds
+    duration = world.takes(call, subject) if seconds is None else seconds
     due = math.inf if ending == "" else now + duration
     world.schedule(Operation(call, subject, now, due, action, ending or "", args))
 

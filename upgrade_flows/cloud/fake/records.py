@@ -80,6 +80,7 @@ class HostRecord:
     :param booted: when it last did, in epoch seconds.
     :param silent_since: since when it has been rebooting; None while it runs.
     :param back: when it runs again; infinite if it never will.
+    :param installed: the release that is installed on it, which ``runs`` from its next boot on.
     """
 
     host: Host
@@ -94,6 +95,8 @@ class HostRecord:
     booted: float = 0.0
     silent_since: float | None = None
     back: float = 0.0
+    installed: str = "old"
+    runs: str = "old"
 
 
 @dataclass

@@ -22,7 +22,11 @@ def state(world: World, bindings: bool, ignore: Iterable[str]) -> dict[str, Any]
     """
     plain: dict[str, Any] = {
         "hosts": {
-            name: {**codec.to_plain(record.host), "agent": codec.to_plain(record.agent)}
+            name: {
+                **codec.to_plain(record.host),
+                "agent": codec.to_plain(record.agent),
+                "software": {"installed": record.installed, "runs": record.runs},
+            }
             for name, record in world.hosts.items()
         },
         "allocations": {

@@ -107,6 +107,8 @@ class World:
     allocations: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     actions: dict[str, list[InstanceAction]] = field(default_factory=lambda: defaultdict(list))
     migrations: dict[str, list[Migration]] = field(default_factory=lambda: defaultdict(list))
+    #: the servers that have migrations which have not ended, and some that had
+    migrating: dict[str, None] = field(default_factory=dict)
     #: the live migrations under way, by server
     live: dict[str, Live] = field(default_factory=dict)
     #: the INACTIVE bindings of ports, by port and host
@@ -169,6 +171,21 @@ class World:
             raise errors.NotFound(f"Compute host {name} could not be found.") from None
 
     # changes that keep the indexes
+
+    def add_migration(self, migration: Migration) -> None:
+        """Write down that a migration begins."""
+        self.migrations[migration.server_id].append(migration)
+        self.migrating[migration.server_id] = None
+
+    def open_migrations(self) -> list[Migration]:
+        """Return the migrations that have not ended, by server."""
+        found: list[Migration] = []
+        for server_id in list(self.migrating):
+            still = [item for item in self.migrations[server_id] if not item.ended]
+            if not still:
+                del self.migrating[server_id]
+            found += still
+        return found
 
     def put_instance(self, instance: Instance) -> None:
         """Add an instance and count it against its project."""
@@ -263,6 +280,13 @@ class World:
 
     # time
 
+    def takes(self, call: str, subject: str) -> float:
+        """Return how many seconds an operation takes: ``durations`` may name its subject.
+
+        ``compute.migrate:<server>`` goes before ``compute.migrate``.
+        """
+        return self.durations.get(f"{call}:{subject}", self.durations.get(call, 0.0))
+
     def timestamp(self, seconds: float | None = None) -> str:
         """Return the simulated time, or another, as Nova writes it."""
         when = self.clock.time() if seconds is None else seconds
@@ -282,10 +306,17 @@ class World:
 
 
 def resources(flavor: Flavor, volume_backed: bool) -> dict[str, int]:
-    """Return what a server of a flavor takes; a root disk in Cinder takes no DISK_GB."""
+    """Return what a server of a flavor takes; a root disk in Cinder takes no DISK_GB.
+
+    Its extra specs ``resources:<CLASS>`` go before its sizes.
+    """
     disk = 0 if volume_backed else flavor.disk_gb
-    return {
+    found = {
         "VCPU": flavor.vcpus,
         "MEMORY_MB": flavor.memory_mb,
         "DISK_GB": disk + flavor.ephemeral_gb + math.ceil(flavor.swap_mb / 1024),
     }
+    for key, value in flavor.extra_specs.items():
+        if key.startswith("resources:"):
+            found[key.removeprefix("resources:")] = int(value)
+    return found

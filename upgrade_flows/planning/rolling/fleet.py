@@ -7,10 +7,11 @@ Times are whole seconds.  Amounts are whole units of Placement resource classes;
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from upgrade_flows.errors import RequestError
+from upgrade_flows.plugins.base import HostLoad
 
 ANTI_AFFINITY = "anti-affinity"
 AFFINITY = "affinity"
@@ -21,6 +22,11 @@ POLICIES = (ANTI_AFFINITY, AFFINITY, SOFT_ANTI_AFFINITY, SOFT_AFFINITY)
 TIME = "time"
 MOVES = "moves"
 
+#: a placement policy: how little an instance of such a demand is wanted on a host
+Cost = Callable[[HostLoad, dict[str, int]], float]
+#: one policy for all instances, or that of each host's instances by the host's name
+Costs = Cost | Mapping[str, Cost]
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -28,6 +34,8 @@ class Host:
 
     :param upgraded: it runs the wanted version already.
     :param excluded: why it is neither upgraded nor given instances; empty where it is.
+    :param utilization: measured shares of ``cpu`` and ``memory``, where known; only placement
+        policies look at them.
     """
 
     name: str
@@ -40,6 +48,7 @@ class Host:
     failure_domain: str = ""
     upgraded: bool = False
     excluded: str = ""
+    utilization: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +182,8 @@ class Fleet:
                 raise RequestError(f"host {host.name}: out_s is {host.out_s}; it must be 1 or more")
             if min(host.capacity.values(), default=0) < 0:
                 raise RequestError(f"host {host.name}: a capacity is negative")
+            if min(host.utilization.values(), default=0) < 0:
+                raise RequestError(f"host {host.name}: a utilization is negative")
         for instance in self.instances:
             if instance.host not in names:
                 raise RequestError(f"instance {instance.id}: its host {instance.host} is unknown")

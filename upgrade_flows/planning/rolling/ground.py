@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from upgrade_flows.planning.rolling.amounts import Amounts
-from upgrade_flows.planning.rolling.fleet import AFFINITY, Fleet, Host, Instance, Rules
+from upgrade_flows.planning.rolling.fleet import AFFINITY, Cost, Costs, Fleet, Host, Instance, Rules
 
 FEW = 8  # hosts of one size, on average, below which sizes are not told apart
 MANY = 100  # lanes beyond which hosts are no longer told apart by all that they have
@@ -33,10 +33,13 @@ class Ground(Amounts):
     """Hosts and instances by number: in the order of their names and ids.
 
     :param variant: another order of hosts than that of their names, where it is not 0.
+    :param cost: the placement policies; without them hosts are filled in whatever way is fast.
     """
 
-    def __init__(self, fleet: Fleet, rules: Rules, variant: int = 0) -> None:
-        self.fleet, self.rules, self.variant = fleet, rules, variant
+    def __init__(
+        self, fleet: Fleet, rules: Rules, variant: int = 0, cost: Costs | None = None
+    ) -> None:
+        self.fleet, self.rules, self.variant, self.cost = fleet, rules, variant, cost
         self.hosts: list[Host] = sorted(fleet.hosts, key=lambda host: host.name)
         if variant:
             self.hosts.sort(key=lambda host: zlib.crc32(f"{variant} {host.name}".encode()))
@@ -58,6 +61,12 @@ class Ground(Amounts):
     def places(self) -> list[Place]:
         """The cell and availability zone of every host."""
         return [(host.cell, host.az) for host in self.hosts]
+
+    def cost_of(self, host: int) -> Cost | None:
+        """Return the policy by which the instances of a host are placed, or None."""
+        if isinstance(self.cost, Mapping):
+            return self.cost.get(self.hosts[host].name)
+        return self.cost
 
     def _amounts(self) -> Iterator[Mapping[str, int]]:
         yield from (host.capacity for host in self.hosts)

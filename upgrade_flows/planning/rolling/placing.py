@@ -2,6 +2,7 @@
 
 A host that is empty takes another one's instances as they are: nothing that held on the one can
 break on the other.  Where that cannot be, instances are placed one by one, the largest first.
+So they are by a placement policy, which says where each of them is wanted most.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from upgrade_flows.planning.rolling.fleet import (
     ANTI_AFFINITY,
     SOFT_AFFINITY,
     SOFT_ANTI_AFFINITY,
+    Cost,
 )
 from upgrade_flows.planning.rolling.state import State, Status
 from upgrade_flows.planning.rolling.targets import Pool
@@ -33,6 +35,9 @@ def needed(state: State, host: int) -> tuple[int, int]:
 def place(state: State, host: int, pools: Iterable[Pool], polite: bool = True) -> bool:
     """Reserve room for all that must leave a host, or for nothing.
 
+    Where not all find room when each goes to where its placement policy wants it, they are
+    placed as if there were no policy: it is no reason to leave a host as it is.
+
     :param pools: where to look, in this order.
     :param polite: leave room where others are confined to.
     """
@@ -40,12 +45,27 @@ def place(state: State, host: int, pools: Iterable[Pool], polite: bool = True) -
     if not going:
         return True
     pools = tuple(pools)
+    cost = state.ground.cost_of(host)
+    if cost is not None and _place_each(state, host, going, pools, polite, cost):
+        return True
     if pools[0] is state.new and _place_whole(state, host, going):
         return True
+    return _place_each(state, host, going, pools, polite, None)
+
+
+def _place_each(
+    state: State,
+    host: int,
+    going: list[int],
+    pools: tuple[Pool, ...],
+    polite: bool,
+    cost: Cost | None,
+) -> bool:
+    """Reserve room for all, one bundle after the other, or for nothing."""
     placed: list[int] = []
     own: dict[int, None] = {}
     for bundle in bundles(state, going):
-        target = _target(state, host, bundle, pools, own, polite)
+        target = _target(state, host, bundle, pools, own, polite, cost)
         if target < 0:
             for n in placed:
                 state.refresh(state.unreserve(n))
@@ -66,13 +86,17 @@ def place_one(state: State, instance: int, pools: Iterable[Pool], avoid: int = -
     if group >= 0 and ground.together[group] and len(ground.groups[group].members) > 1:
         return False
     kinds = ground.preferred(ground.masks[ground.class_of[instance]], ground.kind[host])
+    need, cost = ground.need[instance], ground.cost_of(host)
+
+    def allowed(to: int) -> bool:
+        return to != avoid and fine(state, [instance], host, to, soft=False)
+
     for pool in pools:
-        target = pool.find(
-            kinds,
-            ground.need[instance],
-            lambda to: to != avoid and fine(state, [instance], host, to, soft=False),
-            roomiest=True,
-        )
+        target = -1
+        if cost is not None:
+            target = pool.cheapest(kinds, need, allowed, state.loads.asking(cost, need))
+        if target < 0:
+            target = pool.find(kinds, need, allowed, roomiest=True)
         if target >= 0:
             state.reserve(instance, target)
             state.refresh(target)
@@ -97,7 +121,7 @@ def obstacle(state: State, host: int) -> str:
     """Say which instance of a host finds no room, were it alone to be moved."""
     ground = state.ground
     for bundle in bundles(state, [n for n in state.resident[host] if ground.movable[n]]):
-        if _target(state, host, bundle, (state.new, state.old), {}, False) < 0:
+        if _target(state, host, bundle, (state.new, state.old), {}, False, None) < 0:
             one = ground.instances[bundle[0]]
             wanted = ", ".join(f"{amount} {name}" for name, amount in sorted(one.demand.items()))
             return f"no host that {one.id} may go to has room for it ({wanted})"
@@ -163,6 +187,7 @@ def _target(
     pools: Iterable[Pool],
     own: dict[int, None],
     polite: bool,
+    cost: Cost | None,
 ) -> int:
     ground = state.ground
     need, mask = 0, -1
@@ -177,14 +202,20 @@ def _target(
         kinds = tuple(
             to for to in kinds if to == kind or state.courtesy.welcome(mask, need, kind, to)
         )
+    asking = None if cost is None else state.loads.asking(cost, need)
     for pool in pools:
         fresh = pool is state.new
-        for to in _liked(state, bundle, own):
+        for to in _liked(state, bundle, {} if asking else own):
             if to in pool and ground.kind[to] in kinds:
                 free = ground.fits(state.used[to] + need, ground.capacity[to])
                 if free and fine(state, bundle, host, to, soft=True):
                     return to
         for soft in (True, False):
+            if asking is not None:
+                allowed = partial(fine, state, bundle, host, soft=soft)
+                target = pool.cheapest(kinds, need, allowed, asking)
+                if target >= 0:
+                    return target
             allowed = partial(_allowed, state, bundle, host, soft, fresh)
             target = pool.find(kinds, need, allowed, roomiest=not fresh)
             if target >= 0:

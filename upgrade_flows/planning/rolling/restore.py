@@ -43,6 +43,7 @@ def _transfer(state: State, instance: int, target: int) -> None:
     state.used[source] -= ground.need[instance]
     state.used[target] += ground.need[instance]
     state.courtesy.cross(instance, source, target)
+    state.loads.cross(instance, source, target)
     group = ground.group_of[instance]
     if group >= 0:
         state.count(group, source, -1)

@@ -2,15 +2,15 @@
 
 ::
 
-    run = Run(Ground(fleet, rules, roll.variant))
+    run = Run(Ground(fleet, rules, roll.variant, cost))
     for order in run.decide(now):     # carry it out, then tell what came of it:
         ...
     run.moved("i1", now)              # or move_failed, back, failed
     for order in run.decide(now):
         ...
 
-What it knows are the fleet, the rules and its ``facts()``: a process that has these goes on
-where another one stopped.
+What it knows are the fleet, the rules, the policies and its ``facts()``: a process that has these
+goes on where another one stopped.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import itertools
 import math
 from typing import Protocol
 
-from upgrade_flows.planning.rolling.fleet import MOVES, Fleet, Rules
+from upgrade_flows.planning.rolling.fleet import MOVES, Costs, Fleet, Rules
 from upgrade_flows.planning.rolling.ground import Ground
 from upgrade_flows.planning.rolling.result import Facts, Roll
 from upgrade_flows.planning.rolling.roll import Orders
@@ -44,6 +44,7 @@ def plan(
     now: int = 0,
     reality: Reality | None = None,
     variant: int | None = None,
+    cost: Costs | None = None,
 ) -> Roll:
     """Work out a rolling upgrade from the facts, or from its beginning.
 
@@ -52,13 +53,14 @@ def plan(
 
     :param reality: what will happen instead of what is predicted.
     :param variant: this one only; that of the plan that is being carried out.
+    :param cost: the placement policies, by which a target is chosen among the hosts with room.
     :raises RequestError: fleet or rules contradict themselves.
     """
     fleet.check()
     rules.check()
     best: Roll | None = None
     for number in itertools.count() if variant is None else (variant,):
-        run = Run(Ground(fleet, rules, number), facts, now)
+        run = Run(Ground(fleet, rules, number, cost), facts, now)
         play(run, reality)
         roll = run.roll()
         if best is None or _price(roll, rules) < _price(best, rules):

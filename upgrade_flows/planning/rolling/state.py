@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from upgrade_flows.planning.rolling.courtesy import Courtesy
 from upgrade_flows.planning.rolling.ground import Ground
+from upgrade_flows.planning.rolling.loads import Loads
 from upgrade_flows.planning.rolling.result import NO_ROOM, UPGRADED, Move, Window
 from upgrade_flows.planning.rolling.targets import Pool
 
@@ -64,7 +65,7 @@ class State:
         self.left = dict(ground.left)
         self.out_within = [0] * len(ground.reaches)
         self.offered = [reach.capacity for reach in ground.reaches]
-        self.courtesy = Courtesy(ground)
+        self.courtesy, self.loads = Courtesy(ground), Loads(ground, self.used)
         self.windows: dict[int, Window] = {}
         self.moves: list[Move] = []
         self.old, self.new = Pool(ground, self.used), Pool(ground, self.used)
@@ -94,6 +95,7 @@ class State:
         self.used[target] += ground.need[instance]
         self.inbound[target] += 1
         self.courtesy.cross(instance, self.where[instance], target)
+        self.loads.cross(instance, self.where[instance], target)
         group = ground.group_of[instance]
         if group >= 0:
             self.count(group, target, 1)
@@ -105,6 +107,7 @@ class State:
         self.used[target] -= ground.need[instance]
         self.inbound[target] -= 1
         self.courtesy.cross(instance, target, self.where[instance])
+        self.loads.cross(instance, target, self.where[instance])
         group = ground.group_of[instance]
         if group >= 0:
             self.count(group, target, -1)

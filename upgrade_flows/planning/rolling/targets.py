@@ -2,18 +2,21 @@
 
 The level of a host is the free share of whichever resource is scarcest there, among those that
 an instance asks for.  A host at the level that an instance needs has room for certain; of
-those below it only a few are looked at.
+those below it only a few are looked at.  A placement policy chooses among a bounded number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 
 from upgrade_flows.planning.rolling.amounts import FIELD
 from upgrade_flows.planning.rolling.ground import Ground
 
 LEVELS = 128
 TRIES = 32
+LOOKS = 64  # hosts that a placement policy chooses among
 
 
 class _Index:
@@ -149,6 +152,54 @@ class Pool:
                     break
         return -1
 
+    def cheapest(
+        self,
+        kinds: Iterable[int],
+        need: int,
+        allowed: Callable[[int], bool],
+        cost: Callable[[int], float],
+    ) -> int:
+        """Return the host with room that costs least, or -1; of equal ones the first.
+
+        Of more than ``LOOKS`` hosts only so many are looked at, so that it is found quickly: of
+        each kind its part, half of them those with most room, the others those that are filled
+        best.
+
+        :param cost: of a host, by number; infinite where it has no room.
+        """
+        held = [kind for kind in kinds if self._members[kind]]
+        looks = LOOKS
+        best, least = -1, math.inf
+        for n, kind in enumerate(held):
+            hosts = self._some(kind, need, max(2, looks // (len(held) - n)))
+            looks -= len(hosts)
+            first = best
+            for host in hosts:
+                asked = cost(host)
+                if asked > least:
+                    continue
+                equal = best != first and host < best
+                if (asked < least or equal) and allowed(host):
+                    best, least = host, asked
+        return best
+
+    def _some(self, kind: int, need: int, most: int) -> Collection[int]:
+        """Return hosts of a kind: all of them, or the roomiest ones and those filled best."""
+        members = self._members[kind]
+        if len(members) <= most:
+            return members
+        index = self._index(kind, need)
+        if index is None:
+            return ()
+        level = index.level_needed(need)
+        found = dict.fromkeys(islice(_down(index, LEVELS), most // 2))
+        found.update(dict.fromkeys(islice(_down(index, level - 1), most // 8)))
+        for host, _ in _along(index, level, roomiest=False):
+            if len(found) >= most:
+                break
+            found[host] = None
+        return found
+
     def _free(self, host: int) -> int:
         ground = self._ground
         capacity, used = ground.capacity[host], self._used[host]
@@ -186,9 +237,14 @@ def _along(index: _Index, level: int, roomiest: bool) -> Iterator[tuple[int, boo
             for host in index.levels[found]:
                 yield host, True
             filled &= ~(1 << found)
-    filled = index.filled & (1 << min(level, LEVELS + 1)) - 1
+    for host in _down(index, level - 1):
+        yield host, False
+
+
+def _down(index: _Index, level: int) -> Iterator[int]:
+    """Go through the hosts of a level and of those below it, the roomiest ones first."""
+    filled = index.filled & (1 << min(level, LEVELS) + 1) - 1
     while filled:
         found = filled.bit_length() - 1
-        for host in index.levels[found]:
-            yield host, False
+        yield from index.levels[found]
         filled &= ~(1 << found)

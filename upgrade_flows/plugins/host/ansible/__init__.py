@@ -1,0 +1,1 @@
+"""Work on hosts by the operator's own Ansible playbooks."""

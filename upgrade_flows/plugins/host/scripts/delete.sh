@@ -1,0 +1,3 @@
+# Delete files, if they are there.  Arguments: PATHS
+
+rm -f -- "$@"

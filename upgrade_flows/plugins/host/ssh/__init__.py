@@ -1,0 +1,1 @@
+"""Work on hosts by ssh, with the package manager that they have."""
