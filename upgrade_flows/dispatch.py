@@ -90,6 +90,14 @@ class Dispatcher:
         self._orders.commit(run_id, subjects)
         self._tell(run_id)
 
+    def skip(self, run_id: str, subjects: Sequence[str]) -> None:
+        """Let a run go on without subjects, which are left as they are.
+
+        :raises RequestError: a named subject is not waiting for anybody's decision.
+        """
+        self._orders.skip(run_id, subjects)
+        self._tell(run_id)
+
     def pause(self, run_id: str) -> None:
         """Let nothing more begin in a run; nothing is done to one that is parked already.
 

@@ -28,6 +28,7 @@ from upgrade_flows.engine.leases import process_owner
 from upgrade_flows.engine.ledger import Observer
 from upgrade_flows.engine.operations import Engine
 from upgrade_flows.engine.store import Journal
+from upgrade_flows.flows import capability
 from upgrade_flows.model.inventory import Inventory
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Report
@@ -48,6 +49,7 @@ __all__ = [
     "resume",
     "rollback",
     "run",
+    "skip",
     "submit",
     "watch",
 ]
@@ -75,7 +77,8 @@ def plan(cloud: Cloud, request: UpgradeRequest) -> Plan:
 
     :raises RequestError: the request cannot be understood, or names what does not exist.
     """
-    return planner.make_plan(request, collect(cloud, request.scope), plugins())
+    rolls = capability.get(request.capability).rolls
+    return planner.make_plan(request, collect(cloud, request.scope, traits=rolls), plugins())
 
 
 def run(
@@ -170,6 +173,17 @@ def commit(
 ) -> Report:
     """Give up the way back, of a whole run or of some subjects; see ``resume`` for who does it."""
     return _do("commit", cloud, run_id, (subjects,), journal, board, here)
+
+
+def skip(run_id: str, subjects: Sequence[str], journal: str | None = None) -> str:
+    """Let a run go on without subjects, which are left as they are; return the run's state.
+
+    :raises RequestError: one is not waiting for anybody's decision: only what is pending, held,
+        parked or quarantined can be skipped.
+    """
+    with _open(journal) as opened:
+        Dispatcher(opened, opened.run(run_id).cloud_id).skip(run_id, subjects)
+        return opened.run(run_id).state
 
 
 def report(run_id: str, journal: str | None = None) -> Report:

@@ -8,11 +8,12 @@ One pass over a scenario yields them for all instants.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from upgrade_flows.engine.operations import Engine
 from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.model.plan import Plan
+
+_COPIES = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,13 @@ def distinct(points: Iterable[Point]) -> list[Point]:
         key = (point.operation, point.snapshot, hashlib.sha256(journal).digest())
         found.setdefault(key, point)
     return list(found.values())
+
+
+def fresh(point: Point) -> Point:
+    """Return a copy of what a kill left: going on from it changes the journal."""
+    folder = point.folder.with_name(f"{point.folder.name}-{next(_COPIES)}")
+    shutil.copytree(point.folder, folder)
+    return replace(point, folder=folder)
 
 
 def settle_down(

@@ -9,7 +9,9 @@ from typing import Any
 
 from taskflow import flow as tf_flow
 
+from tests.flows import rolling_scenes
 from tests.flows.scenes import action_for, cloud_with, context
+from upgrade_flows.cloud.fake import FakeCloud
 from upgrade_flows.flows import capability
 from upgrade_flows.model.plan import Action
 
@@ -17,6 +19,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "golden" / "outlines"
 
 #: one case for each strategy
 OUTLINED = ("rebind", "cold-migrate", "shelve", "recreate", "snapshot")
+HOST = "host-upgrade"
 
 
 def outline(case: str) -> str:
@@ -24,6 +27,8 @@ def outline(case: str) -> str:
 
     A number begins a stage; the steps of one stage do not wait for each other.
     """
+    if case == HOST:
+        return _outline_of_a_host()
     cloud, server = cloud_with(case)
     action = action_for(case, cloud, server)
     module = capability.get("recreate")
@@ -31,6 +36,20 @@ def outline(case: str) -> str:
         ("change", module.change(context(cloud), action)),
         ("settle", module.settle(context(cloud), action, {"server_id": "replacement"})),
     ]
+    return _told(parts, action)
+
+
+def _outline_of_a_host() -> str:
+    cloud = FakeCloud(hosts=("h1", "h2"))
+    (action,) = rolling_scenes.plan_for(cloud, "h1").actions
+    module, ctx = capability.get("host_upgrade"), rolling_scenes.context(cloud)
+    return _told(
+        [("change", module.change(ctx, action)), ("settle", module.settle(ctx, action, {}))],
+        action,
+    )
+
+
+def _told(parts: list[tuple[str, Any]], action: Action) -> str:
     lines = []
     for title, flow in parts:
         lines.append(title)
@@ -64,8 +83,8 @@ def stages(flow: tf_flow.Flow) -> Iterator[list[Any]]:
 def in_words(name: str, action: Action) -> str:
     """Return a step's name with the ids of its subject in words."""
     verb, _, subject = name.partition(":")
-    ports = [port["id"] for port in action.details["ports"]]
-    volumes = list(action.details["volumes"])
+    ports = [port["id"] for port in action.details.get("ports", ())]
+    volumes = list(action.details.get("volumes", ()))
     if subject in ports:
         return f"{verb} (port {ports.index(subject) + 1})"
     if subject in volumes:
@@ -76,7 +95,7 @@ def in_words(name: str, action: Action) -> str:
 def main() -> None:
     """Record all outlines anew."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for case in OUTLINED:
+    for case in (*OUTLINED, HOST):
         (FOLDER / f"{case}.txt").write_text(outline(case), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from taskflow import engines
 
-from tests.flows.crash import Scenario, distinct, kill_points, settle_down
+from tests.flows.crash import Scenario, distinct, fresh, kill_points, settle_down
 from tests.flows.difference import difference, told_by_first_ids
 from tests.flows.scenes import (
     CASES,
@@ -134,7 +134,7 @@ class Killed:
         found = {}
         for point in self.points[killed]:
             try:
-                cloud, journal, _ = settle_down(scenario, point, instead)
+                cloud, journal, _ = settle_down(scenario, fresh(point), instead)
             except Exception as exc:
                 found[point.label] = repr(exc)
                 continue

@@ -8,7 +8,17 @@ from types import SimpleNamespace
 
 from cliff.commandmanager import CommandManager
 
-from upgrade_flows.cli import check, inventory, journal, plan, run, status, submitted
+from upgrade_flows.cli import (
+    check,
+    hosts,
+    inventory,
+    journal,
+    plan,
+    run,
+    skip,
+    status,
+    submitted,
+)
 from upgrade_flows.cli.app import UpgradeFlows
 from upgrade_flows.cli.main import main
 from upgrade_flows.cli.wiring import Wiring
@@ -22,6 +32,7 @@ COMMANDS = {
     "inventory": inventory.Inventory,
     "check vif-mode": check.VifMode,
     "plan recreate": plan.Recreate,
+    "plan hosts": hosts.Hosts,
     "plan show": plan.Show,
     "plan diff": plan.Diff,
     "plan runbook": plan.Runbook,
@@ -30,6 +41,7 @@ COMMANDS = {
     "watch": submitted.Watch,
     "pause": submitted.Pause,
     "resume": run.Resume,
+    "skip": skip.Skip,
     "rollback": run.Rollback,
     "commit": run.Commit,
     "status": status.Status,
@@ -260,7 +272,7 @@ class FakeWiring(Wiring):
         return SimpleNamespace(id=self.cloud_id, check_credentials=lambda: None)
 
     def collect(self, cloud, scope, progress):
-        self.scope = scope
+        self.scope = getattr(scope, "scope", scope)  # it may be a request
         progress("servers", 2)
         return Inventory(CLOUD, "now", servers=SERVERS)
 
@@ -270,7 +282,7 @@ class FakeWiring(Wiring):
     def vif_rows(self, inventory, servers):
         return ROWS
 
-    def make_plan(self, request, inventory):
+    def make_plan(self, request, inventory, progress):
         self.request = request
         return self.made
 

@@ -38,7 +38,7 @@ def test_bash_completion_knows_every_command_and_its_options():
     code, out, _ = cli("complete")
     assert code == 0
     assert "cmds='check commit complete help inventory journal pause plan purge report" in out
-    assert "cmds_plan='diff recreate runbook show'" in out
+    assert "cmds_plan='diff hosts recreate runbook show'" in out
     assert "cmds_run='-h --help --yes'" in out
 
 

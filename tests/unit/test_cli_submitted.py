@@ -162,7 +162,7 @@ def test_submit_records_the_run_lists_what_is_due_and_says_what_is_next(place):
     assert f"Run {run.id} is recorded, for conductors to carry out.\n" in out
     assert out.endswith(
         f"'upgrade-flows watch {run.id}' shows what happens, 'upgrade-flows status {run.id}' where"
-        f" each server stands; 'upgrade-flows pause {run.id}' stops it.\n"
+        f" each of them stands; 'upgrade-flows pause {run.id}' stops it.\n"
     )
 
 

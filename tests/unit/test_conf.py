@@ -33,6 +33,12 @@ def test_the_deadlines_are_those_of_the_steps_with_their_defaults():
         "image_s": 3600.0,
         "volume_s": 300.0,
         "port_s": 120.0,
+        "arrival_s": 900.0,
+        "live_migration_s": 120.0,
+        "live_migration_s_per_gib": 30.0,
+        "cold_migration_s": 3600.0,
+        "reboot_s": 1800.0,
+        "compute_s": 300.0,
     }
     assert set(conf.steps) == {field.name for field in fields(Settings)}
 

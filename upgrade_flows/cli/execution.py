@@ -90,13 +90,21 @@ def conclude(report: Report, blame: tuple[State, ...]) -> None:
     failed = states.count(State.FAILED)
     if failed and State.FAILED in blame:
         raise errors.RunFailed(
-            f"run {report.run_id}: {words.count(failed, 'server')} failed,"
+            f"run {report.run_id}: {words.subjects(failed, report.capability)} failed,"
             " and everything done to what failed was undone"
+        )
+    held = [outcome.name for outcome in report.outcomes if outcome.state == State.HELD]
+    if held:
+        noun = words.noun(report.capability)
+        raise errors.RunFailed(
+            f"run {report.run_id}: {words.subjects(len(held), report.capability)} held as the"
+            f" failure left it ({', '.join(held[:10])}); put right what was wrong, then 'resume'"
+            f" tries again, 'skip --{noun}' goes on without it, 'rollback --{noun}' takes it back"
         )
     refused = states.count(State.REFUSED)
     if refused and State.REFUSED in blame:
         raise errors.NotReady(
-            f"run {report.run_id}: {words.count(refused, 'server')} not touched,"
+            f"run {report.run_id}: {words.subjects(refused, report.capability)} not touched,"
             " because the plan no longer fits; plan anew"
         )
 

@@ -53,13 +53,37 @@ def read_request(path: str) -> dict[str, Any]:
 
     :raises RequestError: the file cannot be read, or is no YAML.
     """
-    try:
-        value = yaml.safe_load(_read(path))
-    except yaml.YAMLError as exc:
-        raise RequestError(f"{path} is not valid YAML: {exc}") from exc
+    value = _yaml(path)
     if not isinstance(value, dict):
         raise RequestError(f"{path} holds no request: expected keys such as capability and scope")
     return value
+
+
+def read_mapping(path: str) -> dict[str, Any]:
+    """Return the keys and values that a YAML or JSON file holds.
+
+    :raises RequestError: the file cannot be read, or holds anything else.
+    """
+    value = _yaml(path)
+    if not isinstance(value, dict):
+        raise RequestError(f"{path} holds no settings: expected keys with values")
+    return value
+
+
+def read_lines(path: str) -> list[str]:
+    """Return what the lines of a file say; blank ones, and what is behind a ``#``, say nothing.
+
+    :raises RequestError: the file cannot be read.
+    """
+    lines = (line.partition("#")[0].strip() for line in _read(path).splitlines())
+    return [line for line in lines if line]
+
+
+def _yaml(path: str) -> Any:
+    try:
+        return yaml.safe_load(_read(path))
+    except yaml.YAMLError as exc:
+        raise RequestError(f"{path} is not valid YAML: {exc}") from exc
 
 
 def _read(path: str) -> str:

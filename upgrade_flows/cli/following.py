@@ -146,7 +146,8 @@ def _standing(journal: Any, run: Any) -> str:
     counts = journal.counts(run.id)
     said = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()) if number)
     pause = " (paused)" if paused(run) else ""
-    return f"Run {run.id} is {run.state}{pause}: {words.count(run.size, 'server')}, {said}"
+    size = words.subjects(run.size, run.capability)
+    return f"Run {run.id} is {run.state}{pause}: {size}, {said}"
 
 
 def _so_far(journal: Any, run_id: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -14,7 +14,7 @@ from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Severity
 from upgrade_flows.model.request import Scope, Target, UpgradeRequest
 from upgrade_flows.planning import runbook
-from upgrade_flows.reports import diff, tables
+from upgrade_flows.reports import diff, html, tables
 from upgrade_flows.reports import plan as plan_text
 
 STRATEGIES = (
@@ -77,18 +77,7 @@ class Recreate(base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Collect, plan, show and write."""
-        request = self.request(parsed_args)
-        inventory = self.wiring.collect(self.connect(), request.scope, self.reading)
-        plan = self.wiring.make_plan(request, inventory)
-        show(self, plan)
-        if parsed_args.output:
-            files.write_private(parsed_args.output, plan.to_json())
-            if plan.actions:
-                self.app.stdout.write(f"Run it with 'upgrade-flows run {parsed_args.output}'.\n")
-        refused = [item for item in plan.findings if item.severity in plan_text.REFUSALS]
-        if refused and not plan.actions:
-            raise NotReady("nothing can be done: everything that needs a change is refused above")
-        return 0
+        return work_out(self, self.request(parsed_args), parsed_args.output)
 
     def request(self, parsed: argparse.Namespace) -> UpgradeRequest:
         """Put the request together from its file, the options and the configuration."""
@@ -102,8 +91,8 @@ class Recreate(base.Command):
             "at_a_time": self.settings.at_a_time,
             "max_failures": self.settings.max_failures,
         }
-        _merge(plain, "rollout", rollout, parsed, ("at_a_time", "max_failures", "canaries"))
-        _merge(plain, "target", {}, parsed, ("strategy",))
+        merge(plain, "rollout", rollout, parsed, ("at_a_time", "max_failures", "canaries"))
+        merge(plain, "target", {}, parsed, ("strategy",))
         request = UpgradeRequest.from_plain(plain)
         if parsed.to_host:
             target: Target = dataclasses.replace(request.target, hosts=tuple(parsed.to_host))
@@ -118,15 +107,32 @@ class Recreate(base.Command):
 class Show(base.Command):
     """Show a plan"""
 
-    examples = ("upgrade-flows plan show plan.json",)
+    examples = (
+        "upgrade-flows plan show plan.json",
+        "upgrade-flows plan show plan.json --format html -o plan.html",
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add the plan."""
+        """Add the plan and the format."""
         parser.add_argument("plan", metavar="PLAN", help="File that the plan was written to.")
+        parser.add_argument(
+            "--format",
+            choices=("text", "html"),
+            default="text",
+            help="What to write (default: text).",
+        )
+        parser.add_argument("-o", "--output", metavar="FILE", help="File to write it to.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Read and show."""
-        show(self, files.read_plan(parsed_args.plan))
+        plan = files.read_plan(parsed_args.plan)
+        render = html.plan_page if parsed_args.format == "html" else plan_text.text
+        if parsed_args.output:
+            files.write_private(parsed_args.output, render(plan))
+        elif parsed_args.format == "html":
+            self.app.stdout.write(render(plan))
+        else:
+            show(self, plan)
         return 0
 
 
@@ -162,6 +168,24 @@ class Runbook(base.Command):
         return 0
 
 
+def work_out(command: base.Command, request: UpgradeRequest, output: str | None) -> int:
+    """Collect, plan, show and write; return the exit code.
+
+    :raises NotReady: everything that needs a change is refused.
+    """
+    inventory = command.wiring.collect(command.connect(), request, command.reading)
+    plan = command.wiring.make_plan(request, inventory, command.reading)
+    show(command, plan)
+    if output:
+        files.write_private(output, plan.to_json())
+        if plan.actions:
+            command.app.stdout.write(f"Run it with 'upgrade-flows run {output}'.\n")
+    refused = [item for item in plan.findings if item.severity in plan_text.REFUSALS]
+    if refused and not plan.actions:
+        raise NotReady("nothing can be done: everything that needs a change is refused above")
+    return 0
+
+
 def show(command: base.Command, plan: Plan) -> None:
     """Print a plan to where the command prints."""
     tables.show(tables.console(command.application.stdout), plan_text.parts(plan))
@@ -183,7 +207,7 @@ def ready(command: base.Command, path: str) -> tuple[Plan, Cloud]:
     return plan, cloud
 
 
-def _merge(
+def merge(
     plain: dict[str, Any],
     key: str,
     defaults: dict[str, Any],

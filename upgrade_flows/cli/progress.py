@@ -43,6 +43,7 @@ class Progress:
 
     def __init__(self, plan: Plan, stream: TextIO, hint: str = PARKS) -> None:
         self._names = {action.subject: action.name or action.subject for action in plan.actions}
+        self._noun = words.noun(plan.request.capability).capitalize()
         self._states: dict[str, str] = {}
         self._steps: dict[str, str] = {}
         self._stream, self._hint = stream, hint
@@ -104,7 +105,7 @@ class Progress:
 
     def _line(self, event: Any, verb: str, said: str) -> None:
         at = words.moment(event.time).split()[1]
-        detail = f": {words.safe(event.detail)}" if event.detail else ""
+        detail = f": {words.detail(event.detail)}" if event.detail else ""
         what = f"{verb} {said}" if verb else said
         self._write(f"{at} {words.safe(self._names[event.subject])}: {what}{detail}")
 
@@ -124,7 +125,7 @@ class Progress:
         ended = [subject for subject in states if states[subject] not in MOVING]
         moving = [subject for subject in states if states[subject] in MOVING]
         shown = moving[:ROWS] + ended[-max(0, ROWS - len(moving)) :] if states else []
-        result = tables.table(("Server", "State", "Step"))
+        result = tables.table((self._noun, "State", "Step"))
         for subject in shown[:ROWS]:
             state = states[subject]
             result.add_row(
@@ -132,6 +133,7 @@ class Progress:
                 Text(state, style=text.colour(state)),
                 steps.get(subject, ""),
             )
-        left = sum(state in (State.PARKED, State.QUARANTINED) for state in states.values())
+        waits = (State.PARKED, State.QUARANTINED, State.HELD)
+        left = sum(state in waits for state in states.values())
         counts = f"{len(ended) - left} of {len(self._names)} done, {len(moving)} in work"
         return Group(result, Text(f"{counts}; {self._hint}"))

@@ -33,8 +33,8 @@ class Run(base.Command):
         plan, cloud = plan_commands.ready(self, parsed_args.plan)
         if not plan.actions:
             return 0
-        servers = words.count(len(plan.actions), "server")
-        execution.confirm(self, f"Change {servers} as shown?", parsed_args.yes)
+        subjects = words.subjects(len(plan.actions), plan.request.capability)
+        execution.confirm(self, f"Change {subjects} as shown?", parsed_args.yes)
 
         def work(engine: Any) -> str:
             run_id: str = engine.start(plan)
@@ -131,9 +131,9 @@ class Resume(OnRun):
 
 
 class Rollback(OnRun):
-    """Bring servers back to what they were before a run
+    """Bring servers or hosts back to what they were before a run
 
-    Possible until 'commit'.  Servers that are named are brought back alone; without any, what was
+    Possible until 'commit'.  Those that are named are brought back alone; without any, what was
     not begun never begins.  A run that was submitted is taken back by conductors, unless --here.
     """
 
@@ -145,12 +145,12 @@ class Rollback(OnRun):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the run and the servers."""
         super().add_arguments(parser)
-        _add_servers(parser)
+        _add_subjects(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find the run, ask, and bring back."""
         journal, run = self.find(parsed_args)
-        subjects = _subjects(run.plan, parsed_args.server)
+        subjects = subjects_of(run.plan, parsed_args.subject)
         if run.submitted and subjects is None and set(journal.counts(run.id)) == {State.PENDING}:
             question = f"Withdraw run {run.id}? Nothing of it has begun, and nothing will."
         else:
@@ -161,9 +161,9 @@ class Rollback(OnRun):
 
 
 class Commit(OnRun):
-    """Give up the way back: delete what was kept of the servers as they were
+    """Give up the way back: delete what was kept of servers or hosts as they were
 
-    Afterwards 'rollback' is impossible for them.  Servers that are named are committed alone.
+    Afterwards 'rollback' is impossible for them.  Those that are named are committed alone.
     A run that was submitted is committed by conductors, unless --here.
     """
 
@@ -172,12 +172,12 @@ class Commit(OnRun):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the run and the servers."""
         super().add_arguments(parser)
-        _add_servers(parser)
+        _add_subjects(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Find the run, say what becomes impossible, ask, and commit."""
         journal, run = self.find(parsed_args)
-        subjects = _subjects(run.plan, parsed_args.server)
+        subjects = subjects_of(run.plan, parsed_args.subject)
         others = tuple(state for state in State if state not in (State.CHANGED, State.SETTLING))
         names = _count(journal, run, subjects, others)
         self.app.stdout.write(
@@ -192,37 +192,40 @@ def _unfinished(journal: Any, run: Any) -> bool:
     """Whether resuming a run could begin something."""
     return (
         run.state in follow.OPEN
-        or State.QUARANTINED in journal.counts(run.id)
+        or journal.counts(run.id).keys() & {State.QUARANTINED, State.HELD}
         or journal.claims.could_go_on(run.id)
     )
 
 
-def _add_servers(parser: argparse.ArgumentParser) -> None:
+def _add_subjects(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server",
-        metavar="SERVER",
+        "--host",
+        dest="subject",
+        metavar="SUBJECT",
         action="append",
-        help="Name or id of a server of the run; may be repeated; without it all are meant.",
+        help="Server (name or id) or host of the run; may be repeated; without it all are meant.",
     )
     parser.add_argument("--yes", action="store_true", help="Do not ask.")
 
 
-def _subjects(plan: Plan, servers: list[str] | None) -> tuple[str, ...] | None:
-    """Return the ids of the named servers of a plan; None where none is named.
+def subjects_of(plan: Plan, names: list[str] | None) -> tuple[str, ...] | None:
+    """Return the named subjects of a plan; None where none is named.
 
-    :raises RequestError: the plan has no such server, or several of that name.
+    :raises RequestError: the plan has no such subject, or several of that name.
     """
-    if not servers:
+    if not names:
         return None
+    noun = words.noun(plan.request.capability)
     result: list[str] = []
-    for server in servers:
-        found = [a.subject for a in plan.actions if a.subject == server] or [
-            a.subject for a in plan.actions if a.name == server
+    for name in names:
+        found = [a.subject for a in plan.actions if a.subject == name] or [
+            a.subject for a in plan.actions if a.name == name
         ]
         if not found:
-            raise RequestError(f"the run has no server {server!r}")
+            raise RequestError(f"the run has no {noun} {name!r}")
         if len(found) > 1:
-            raise RequestError(f"{server!r} is the name of several servers; say the id")
+            raise RequestError(f"{name!r} is the name of several {noun}s; say the id")
         result += found
     return tuple(dict.fromkeys(result))
 
@@ -230,7 +233,7 @@ def _subjects(plan: Plan, servers: list[str] | None) -> tuple[str, ...] | None:
 def _count(
     journal: Any, run: Any, subjects: tuple[str, ...] | None, without: tuple[State, ...]
 ) -> str:
-    """Return how many servers are concerned, in words.
+    """Return how many subjects are concerned, in words.
 
     :raises RequestError: none is.
     """
@@ -240,5 +243,6 @@ def _count(
         if (subjects is None or subject in subjects) and record.state not in without
     ]
     if not concerned:
-        raise RequestError(f"run {run.id} has no server left to which that applies")
-    return words.count(len(concerned), "server")
+        noun = words.noun(run.capability)
+        raise RequestError(f"run {run.id} has no {noun} left to which that applies")
+    return words.subjects(len(concerned), run.capability)

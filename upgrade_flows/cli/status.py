@@ -16,10 +16,10 @@ DAY = 86400.0
 
 
 class Status(base.Lister):
-    """Show where each server of a run stands, or all runs with --all
+    """Show where each server or host of a run stands, or all runs with --all
 
-    The owner is the process that has a server in work.  The error of a quarantined server is why
-    it was set aside; 'resume' tries it again, 'rollback' takes it back.
+    The owner is the process that has it in work.  The error of a quarantined one is why it
+    was set aside; 'resume' tries it again, 'rollback' takes it back.
     """
 
     examples = (
@@ -51,11 +51,12 @@ class Status(base.Lister):
                 (subject, action.name, action.strategy, str(record.state), step, owner,
                  record.error)
             )  # fmt: skip
-        return ("Server", "Name", "Strategy", "State", "Step", "Owner", "Error"), rows
+        noun = words.noun(run.capability).capitalize()
+        return (noun, "Name", "Strategy", "State", "Step", "Owner", "Error"), rows
 
     def _runs(self, journal: Any) -> tuple[Sequence[str], Iterable[Any]]:
         columns = (
-            "Run", "State", "Paused", "Submitted", "Capability", "Servers", "Started", "Ended",
+            "Run", "State", "Paused", "Submitted", "Capability", "Subjects", "Started", "Ended",
             "Cloud",
         )  # fmt: skip
         return columns, [

@@ -38,8 +38,8 @@ class Submit(base.Command):
         plan, cloud = plan_commands.ready(self, parsed_args.plan)
         if not plan.actions:
             return 0
-        servers = words.count(len(plan.actions), "server")
-        question = f"Have conductors change {servers} as shown?"
+        subjects = words.subjects(len(plan.actions), plan.request.capability)
+        question = f"Have conductors change {subjects} as shown?"
         execution.confirm(self, question, parsed_args.yes)
         journal = self.journal()
         with self.dispatcher(journal, cloud.id) as dispatcher:
@@ -77,8 +77,8 @@ class Watch(base.Command):
 class Pause(base.Command):
     """Let nothing more begin in a run: the steps in work are the last ones
 
-    Whoever carries it out notices within a second.  Servers whose change is under way stay as their
-    last step leaves them.  Exit codes: 0 parked, 2 the run has ended, 4 not parked in time.
+    Whoever carries it out notices within a second.  What is being changed stays as its
+    last step leaves it.  Exit codes: 0 parked, 2 the run has ended, 4 not parked in time.
     """
 
     examples = ("upgrade-flows pause", "upgrade-flows pause 20251120-3f --wait 600")
@@ -146,8 +146,9 @@ def order(
         else:
             getattr(dispatcher, verb)(run.id, subjects or None)
     command.app.stdout.write(f"The {verb} of run {run.id} is ordered, for conductors to do.\n")
-    servers = "".join(f" --server {subject}" for subject in subjects)
-    here = f"upgrade-flows {verb} {run.id}{servers} --here"
+    noun = words.noun(run.capability)
+    named = "".join(f" --{noun} {subject}" for subject in subjects)
+    here = f"upgrade-flows {verb} {run.id}{named} --here"
     if journal.run(run.id).state in follow.OPEN:
         tell_who(command, journal, dispatcher, here)
     if watch:
@@ -174,7 +175,7 @@ def tell_next(command: base.Command, run_id: str) -> None:
     """Say how a run is followed and stopped."""
     command.application.stdout.write(
         f"'upgrade-flows watch {run_id}' shows what happens, 'upgrade-flows status {run_id}' where"
-        f" each server stands; 'upgrade-flows pause {run_id}' stops it.\n"
+        f" each of them stands; 'upgrade-flows pause {run_id}' stops it.\n"
     )
 
 

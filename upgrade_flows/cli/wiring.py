@@ -36,12 +36,17 @@ class Wiring:
         plugins: Plugins = registry.load()
         return plugins
 
-    def collect(self, cloud: Cloud, scope: Scope, progress: Callable[..., None]) -> Inventory:
-        """Read what planning needs to know of the scope."""
+    def collect(
+        self, cloud: Cloud, what: Scope | UpgradeRequest, progress: Callable[..., None]
+    ) -> Inventory:
+        """Read what planning needs to know of a scope, or for a request."""
         from upgrade_flows.cloud import collect
+        from upgrade_flows.flows import capability
 
-        inventory: Inventory = collect.collect(cloud, scope, progress)
-        return inventory
+        if isinstance(what, Scope):
+            return collect.collect(cloud, what, progress)
+        rolls = capability.get(what.capability).rolls
+        return collect.collect(cloud, what.scope, progress, traits=rolls)
 
     def select(self, inventory: Inventory, scope: Scope) -> tuple[Server, ...]:
         """Return the servers of an inventory that are in scope."""
@@ -56,12 +61,13 @@ class Wiring:
 
         return list(vif_mode.rows(inventory, tuple(servers), self.plugins))
 
-    def make_plan(self, request: UpgradeRequest, inventory: Inventory) -> Plan:
+    def make_plan(
+        self, request: UpgradeRequest, inventory: Inventory, progress: Callable[..., None]
+    ) -> Plan:
         """Work a request out."""
         from upgrade_flows.planning import planner
 
-        plan: Plan = planner.make_plan(request, inventory, self.plugins)
-        return plan
+        return planner.make_plan(request, inventory, self.plugins, tell=progress)
 
     def journal(self, url: str, key_file: Path | None = None) -> Any:
         """Open the journal, and find the key that goes with it."""
@@ -108,6 +114,22 @@ class Wiring:
             verify=functools.partial(self._verify, cloud),
             steps_at_a_time=steps_at_a_time,
         )
+
+    def simulate(
+        self,
+        plan: Plan,
+        faults: dict[str, Any],
+        settings: Settings,
+        observer: Callable[..., None],
+    ) -> Any:
+        """Play a plan through on a cloud in memory; return a ``SimulationReport``.
+
+        :param faults: the fields of a ``simulation.WhatIf``.
+        """
+        from upgrade_flows import simulation
+
+        what_if = simulation.WhatIf(**faults)
+        return simulation.simulate(plan, what_if, self.plugins, settings, observer)
 
     def _verify(self, cloud: Cloud, action: Action) -> str | None:
         from upgrade_flows.planning import planner

@@ -6,6 +6,7 @@ any number of conductors and command lines.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sqlalchemy import exc as sa_exc
 from upgrade_flows import errors
 from upgrade_flows.engine import database, schema, standing
 from upgrade_flows.engine.leases import UNFINISHED, Keeper, Lease, gone
+from upgrade_flows.engine.pilot import Pilot
 from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.scheduler import (
     ALLOWED,
@@ -31,6 +33,9 @@ from upgrade_flows.engine.scheduler import (
 from upgrade_flows.model import codec
 from upgrade_flows.model.plan import Action
 from upgrade_flows.model.report import State
+
+#: the work of a lease on something that is no subject of its run
+HELD = "hold"
 
 #: how often a subject may be given up without any step of it coming to its end
 MOST_TRIES = 5
@@ -50,11 +55,17 @@ _LOCKED_RUN = _RUN.with_for_update()
 _THIS = (_s.run_id == sa.bindparam("b_run_id"), _s.subject == sa.bindparam("b_subject"))
 _HELD = (_le.cloud_id == sa.bindparam("b_cloud_id"), _le.subject == sa.bindparam("b_subject"))
 _NEW_LEASE = schema.leases.insert()
+_HOLDER = sa.select(_le.subject, _le.run_id.label("holder"), _le.owner, _le.token).where(*_HELD)
 _OLD_LEASE = sa.update(schema.leases).where(*_HELD, _le.token == sa.bindparam("b_token"))
 _BEGIN = (
     sa.update(schema.subjects)
     .where(*_THIS)
-    .values({n: sa.bindparam(n) for n in ("tries", "progress", "state", "started", "ended")})
+    .values(
+        {
+            name: sa.bindparam(name)
+            for name in ("tries", "progress", "state", "started", "ended", "brief")
+        }
+    )
 )
 _STATES = [str(state) for state in UNFINISHED]
 _UNFINISHED = (
@@ -120,20 +131,26 @@ class Claims:
         self.most_tries = MOST_TRIES
         self._engine, self._now = engine, now
         self._outlines: dict[str, Outline] = {}
+        self._pilot = Pilot()
 
     def decide(
-        self, run_id: str, works: Sequence[Work] | None = None, without: Container[str] = ()
+        self,
+        run_id: str,
+        works: Sequence[Work] | None = None,
+        without: Container[str] = (),
+        at: float | None = None,
     ) -> Decision:
         """Say what should be in progress in a run.
 
         :param works: the kinds of work to look at, of those that the run allows now.
         :param without: subjects that are left as they are.
+        :param at: the time by the clock that events are noted with, epoch seconds.
         """
 
         def read() -> Decision:
             with database.reader(self._engine).connect() as conn:
                 run = self._run(conn, run_id, lock=False)
-                return self.decide_in(conn, run, works, without)
+                return self.decide_in(conn, run, works, without, at)
 
         decision: Decision = database.patiently("the journal cannot be read", read)
         return decision
@@ -176,8 +193,10 @@ class Claims:
                         raise errors.PlanChanged(
                             f"run {run_id} is of the cloud {run.cloud_id}, not of {cloud_id}"
                         )
-                    if job in self.decide_in(conn, run, works, without).jobs:
-                        taken = self._take(conn, run, job, keeper, at)
+                    decision = self.decide_in(conn, run, works, without, at)
+                    if job in decision.jobs:
+                        brief = decision.briefs.get(job.subject)
+                        taken = self._take(conn, run, job, keeper, at, brief)
             except BaseException:
                 if taken is not None:  # its commit failed
                     keeper.forget(taken.lease)
@@ -195,7 +214,13 @@ class Claims:
         return taken
 
     def _take(
-        self, conn: sa.Connection, run: Any, job: Job, keeper: Keeper, at: float
+        self,
+        conn: sa.Connection,
+        run: Any,
+        job: Job,
+        keeper: Keeper,
+        at: float,
+        brief: dict[str, Any] | None,
     ) -> Taken | None:
         run_id = run.id
         names = {"b_cloud_id": run.cloud_id, "b_run_id": run_id, "b_subject": job.subject}
@@ -224,11 +249,18 @@ class Claims:
         if state in IN_PROGRESS:
             started, ended = row.started, row.ended
         values = {"tries": tries, "progress": progress, "state": str(begun)}
-        conn.execute(_BEGIN, {**names, **values, "started": started, "ended": ended})
+        told = row.brief
+        if brief is not None and state is State.PENDING:
+            told = codec.canonical(brief)
+        times = {"started": started, "ended": ended}
+        conn.execute(_BEGIN, {**names, **values, **times, "brief": told})
         if run.state != "running":
             query = sa.update(schema.runs).where(schema.runs.c.id == run_id)
             conn.execute(query.values(state="running", ended=None))
         action = codec.from_plain(Action, json.loads(row.action))
+        if told != "{}":
+            details = {**action.details, "brief": json.loads(told)}
+            action = dataclasses.replace(action, details=details)
         keeper.watch(lease)  # before anybody can see it: what is not watched is free for the taking
         return Taken(lease, job.work, action, state, json.loads(row.result), tries)
 
@@ -254,13 +286,62 @@ class Claims:
         run: Any,
         works: Sequence[Work] | None = None,
         without: Container[str] = (),
+        at: float | None = None,
     ) -> Decision:
         """As ``decide``, in a transaction that has read the run's row."""
         allowed = ALLOWED[Moves(run.moves)]
         works = allowed if works is None else [work for work in works if work in allowed]
         outline = self.outline(conn, run.id)
         found = standing.read(conn, run.id, outline, bool(run.ordered))
-        return next_jobs(outline, found, works, without)
+        advice = None
+        if outline.rolling and Work.CHANGE in works:
+            advice = self._pilot.advise(conn, run.id, self._now() if at is None else at)
+        return next_jobs(outline, found, works, without, advice)
+
+    def hold(self, lease: Lease, subject: str, keeper: Keeper) -> Lease:
+        """Take something that is no subject of a run for as long as the run works on it.
+
+        :param lease: that of the subject for whose sake it is held.
+        :raises SubjectBusy: another run holds it, or has not brought it to an end.
+        """
+
+        def take() -> Lease:
+            names = {
+                "b_cloud_id": lease.cloud_id, "b_run_id": lease.run_id, "b_subject": subject,
+            }  # fmt: skip
+            held = keeper.lease(lease.cloud_id, subject, lease.run_id, HELD)
+            values = {"run_id": held.run_id, "owner": held.owner, "token": held.token}
+            with self._engine.begin() as conn:
+                refuse_unfinished(conn, lease.cloud_id, (subject,), lease.run_id)
+                row = conn.execute(_HOLDER, names).first()
+                if row is None:
+                    values |= {"cloud_id": lease.cloud_id, "subject": subject}
+                    conn.execute(_NEW_LEASE, values)
+                else:
+                    if row.owner != keeper.owner or keeper.has(row.token):
+                        self._refuse_if_alive(conn, row)
+                    conn.execute(_OLD_LEASE.values(**values), {**names, "b_token": row.token})
+            keeper.watch(held)
+            return held
+
+        held: Lease = database.patiently("it cannot be held", take)
+        return held
+
+    def let_go(self, held: Lease, keeper: Keeper) -> None:
+        """Give back what was held."""
+
+        def give_back() -> None:
+            with self._engine.begin() as conn:
+                conn.execute(
+                    sa.delete(schema.leases).where(
+                        _le.cloud_id == held.cloud_id,
+                        _le.subject == held.subject,
+                        _le.token == held.token,
+                    )
+                )
+
+        keeper.forget(held)
+        database.patiently("it cannot be let go", give_back)
 
     def alive(self, conn: sa.Connection, owner: str) -> bool:
         """Whether an owner was heard of lately, and is no process that ended on this host."""
@@ -285,7 +366,7 @@ class Claims:
         query = sa.select(sa.func.count()).where(
             e.run_id == row.run_id,
             e.subject == row.subject,
-            e.what.in_(("finished", "failed", "reverted", "residue")),
+            e.what.in_(("finished", "failed", "reverted", "residue", "moved")),
         )
         progress = int(conn.execute(query).scalar_one())
         return (row.tries + 1 if progress == row.progress else 1), progress

@@ -19,6 +19,11 @@ class Phase(enum.StrEnum):
     SETTLE = "settle"
 
 
+def stays(action: Action) -> bool:
+    """Whether a change that fails is left where it is, rather than undone at once."""
+    return bool(getattr(capability.get(action.capability), "stays", False))
+
+
 def flow_for(
     ctx: Context, action: Action, phase: Phase, outcome: dict[str, Any]
 ) -> flow.Flow | None:

@@ -40,6 +40,7 @@ LOOK_S = 1.0
 #: states in which a subject belongs to its run, whether or not a process works on it
 UNFINISHED = (
     State.CHANGING, State.PARKED, State.UNDOING, State.SETTLING, State.QUARANTINED,
+    State.HELD,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -66,6 +67,7 @@ class Ledger:
         self._flow_changed = False
         self._steps: dict[str, models.AtomDetail] = {}
         self._events: list[Event] = []
+        self._lock = threading.RLock()  # a step may tell something while others end
 
     def open(self, detail: models.FlowDetail, stored: bool) -> None:
         """Keep the record of a flow from now on.
@@ -126,6 +128,10 @@ class Ledger:
         self._write({"state": str(state), **values})
 
     def _write(self, subject: dict[str, Any] | None) -> None:
+        with self._lock:
+            self._write_alone(subject)
+
+    def _write_alone(self, subject: dict[str, Any] | None) -> None:
         flow, steps, events = self._rows()
         if not (flow or steps or events or subject):
             return

@@ -27,7 +27,7 @@ from taskflow.persistence import models
 from taskflow.types import failure
 
 from upgrade_flows.engine.graph import Graph, Node
-from upgrade_flows.errors import JournalError, StepFailed
+from upgrade_flows.errors import JournalError, Parked, StepFailed
 
 #: how much a step may return, as JSON: room for every database, and none for a disk image
 MOST_BYTES = 1 << 20
@@ -141,7 +141,7 @@ class _Pass:
         self._done = (tf.SUCCESS,) if forward else (tf.PENDING, tf.REVERTED)
         self._blockers = [len(n.before if forward else n.after) for n in self._graph.nodes]
         self._ready: list[int] = []
-        self._failed = False
+        self._failed = self._parked = False
 
     def run(self) -> str:
         """Return SUCCESS, FAILURE, REVERTED or SUSPENDED."""
@@ -152,7 +152,7 @@ class _Pass:
         self._ready.sort(key=lambda index: self._details[index].state in _UNDER_WAY)
         running: dict[Any, int] = {}
         while self._ready or running:
-            if not self._failed and not self._machine._parking():
+            if not self._failed and not self._parked and not self._machine._parking():
                 chosen = self._choose(self._machine._width - len(running))
                 self._record.commit()
                 running.update(self._start(chosen))
@@ -245,7 +245,7 @@ class _Pass:
             index = running.pop(future)
             detail = self._details[index]
             if self._way is Way.FORWARD:
-                self._executed(detail, future.result())
+                self._executed(index, detail, future.result())
             else:
                 self._reverted(detail, future.result())
             if detail.state in self._done:
@@ -258,12 +258,16 @@ class _Pass:
             if self._blockers[following] == 0:
                 self._offer(following)
 
-    def _executed(self, detail: models.TaskDetail, result: Any) -> None:
+    def _executed(self, index: int, detail: models.TaskDetail, result: Any) -> None:
         if not isinstance(result, failure.Failure):
             where = unfit(result)
             if where is not None:
                 result = _as_failure(detail.name, where)
-        if isinstance(result, failure.Failure):
+        if isinstance(result, failure.Failure) and result.check(Parked):
+            self._parked = True  # it is under way, as after a crash
+            self._ready.append(index)
+            self._record.step(detail, "parked", result.exception_str)
+        elif isinstance(result, failure.Failure):
             self._failed = True
             detail.state, detail.failure, detail.results = tf.FAILURE, result, None
             self._record.step(detail, "failed", result.exception_str)

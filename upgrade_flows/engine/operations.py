@@ -14,7 +14,7 @@ from upgrade_flows.engine.ledger import Observer
 from upgrade_flows.engine.orders import Orders
 from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.runner import Manner, Verify
-from upgrade_flows.engine.scheduler import ALLOWED, IN_PROGRESS, Job, Moves, Work
+from upgrade_flows.engine.scheduler import ALLOWED, IN_PROGRESS, Decision, Job, Moves, Work
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.engine.worker import Tools, Worker
 from upgrade_flows.model.plan import Plan
@@ -23,6 +23,9 @@ from upgrade_flows.steps.base import Plugins, Settings
 from upgrade_flows.steps.vault import Vault
 
 LOG = logging.getLogger(__name__)
+
+#: how often it is decided anew while nothing ends, in seconds: a schedule may have moved on
+LOOK_S = 2.0
 
 
 class Engine:
@@ -113,6 +116,14 @@ class Engine:
         self._orders.commit(run_id, subjects)
         return self._work(run_id, (Work.SETTLE,))
 
+    def skip(self, run_id: str, subjects: Sequence[str]) -> str:
+        """Let a run go on without subjects; return the run's state.
+
+        :raises RequestError: a named subject is not waiting for anybody's decision.
+        """
+        self._orders.skip(run_id, subjects)
+        return self._orders.conclude(run_id)
+
     def park(self) -> None:
         """Stop after the current steps; may be called from any thread or signal handler.
 
@@ -162,9 +173,11 @@ class Engine:
         given_up: set[str] = set()
         flying: dict[futures.Future[State | None], Job] = {}
         failed: BaseException | None = None
+        decision, now = Decision(), 0.0
         while True:
             if not self._parking and failed is None:
-                decision = self._journal.claims.decide(run_id, works, given_up)
+                now = self._tools.cloud.clock.time()
+                decision = self._journal.claims.decide(run_id, works, given_up, now)
                 if decision.halted and not seen:
                     LOG.warning("run %s: %s", run_id, decision.halted)
                 for job in decision.jobs:
@@ -173,8 +186,11 @@ class Engine:
                         future = pool.submit(worker.do, run_id, job, works, frozenset(given_up))
                         flying[future] = job
             if not flying:
-                break
-            done, _ = futures.wait(flying, return_when=futures.FIRST_COMPLETED)
+                if self._parking or failed is not None or decision.wake is None:
+                    break
+                self._tools.cloud.clock.sleep(min(max(decision.wake - now, 0.05), 1.0))
+                continue
+            done, _ = futures.wait(flying, LOOK_S, return_when=futures.FIRST_COMPLETED)
             for future in done:
                 job = flying.pop(future)
                 failed = failed or future.exception()

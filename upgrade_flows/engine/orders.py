@@ -21,7 +21,11 @@ from upgrade_flows.model.report import State
 #: states from which there is something to take back
 UNDOABLE = (
     State.CHANGED, State.CHANGING, State.PARKED, State.UNDOING, State.RESIDUE, State.QUARANTINED,
+    State.HELD, State.SKIPPED,
 )  # fmt: skip
+
+#: states in which a run can be told to go on without a subject
+SKIPPABLE = (State.PENDING, State.HELD, State.QUARANTINED, State.PARKED)
 
 SETTLEABLE = (State.CHANGED, State.SETTLING)
 
@@ -119,6 +123,18 @@ class Orders:
         self._change(run_id, _let_go_back(record), release=chosen, want=(Work.SETTLE, chosen))
         return chosen
 
+    def skip(self, run_id: str, subjects: Sequence[str]) -> set[str]:
+        """Leave subjects as they are, and let the run go on without them; return which they are.
+
+        :raises RequestError: a named subject is not waiting for anybody's decision.
+        :raises SubjectBusy: a process works on one.
+        """
+        record = self.record(run_id)
+        chosen = self._choose(record, subjects, SKIPPABLE, "skipped")
+        self.refuse_busy(sorted(chosen), run_id)
+        self._journal.skip(run_id, sorted(chosen))
+        return chosen
+
     def conclude(self, run_id: str) -> str:
         """Note where a run stands, if nobody is working on it; return its state."""
         journal, r, le = self._journal, schema.runs.c, schema.leases.c
@@ -130,7 +146,8 @@ class Orders:
                     .where(r.id == run_id)
                     .with_for_update()
                 ).one()
-                if run.submitted and journal.claims.decide_in(conn, run).jobs:
+                decision = journal.claims.decide_in(conn, run) if run.submitted else None
+                if decision is not None and (decision.jobs or decision.wake is not None):
                     return str(run.state)  # conductors are about to go on
                 owners = conn.execute(
                     sa.select(le.owner).where(le.run_id == run_id).distinct()
@@ -198,7 +215,7 @@ class Orders:
                     for work, state in _RELEASED.items():
                         query = sa.update(schema.subjects).where(
                             s.run_id == run_id,
-                            s.state == str(State.QUARANTINED),
+                            s.state.in_([str(State.QUARANTINED), str(State.HELD)]),
                             s.work == str(work),
                         )
                         if names is not None:

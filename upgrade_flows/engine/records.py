@@ -60,8 +60,10 @@ class Event:
     """One moment of a run's timeline.
 
     ``what`` is ``started``, ``finished``, ``failed``, ``reverting``, ``reverted`` or ``residue``
-    of a ``step``; without a step, it is the state that the subject has reached.  ``owner`` is
-    the process that did it.
+    of a ``step``; without a step, it is the state that the subject has reached.  The drain of a
+    host tells of each instance as well: ``moving``, ``forced``, ``aborted``, ``moved`` or
+    ``unmoved`` of ``move-server:<id>``, with a JSON object as ``detail``.  ``owner`` is the
+    process that did it.
     """
 
     time: float

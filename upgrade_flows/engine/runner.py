@@ -14,7 +14,7 @@ from taskflow.persistence import models
 from upgrade_flows import errors
 from upgrade_flows.engine import details
 from upgrade_flows.engine.claims import Taken
-from upgrade_flows.engine.factory import Phase, flow_for
+from upgrade_flows.engine.factory import Phase, flow_for, stays
 from upgrade_flows.engine.graph import Graph
 from upgrade_flows.engine.ledger import Ledger
 from upgrade_flows.engine.machine import Machine
@@ -74,7 +74,7 @@ class Runner:
         return self._undo() if self._taken.work is Work.UNDO else self._settle()
 
     def _change(self) -> State:
-        """Do the change, or go on with it; a change that fails is undone."""
+        """Do the change, or go on with it; one that fails is undone, or held as it is."""
         detail = self._stored(Phase.CHANGE)
         if detail is None or details.untouched(detail):
             try:
@@ -93,6 +93,8 @@ class Runner:
             return self._end(State.PARKED)
         if state == tf.SUCCESS:
             return self._end(State.CHANGED, result=_outcome(graph, detail), error="", over=True)
+        if state == tf.FAILURE:
+            return self._end(State.HELD, error=details.first_failure(detail))
         residue = details.residues(detail)
         return self._end(
             State.RESIDUE if residue else State.FAILED,
@@ -152,7 +154,7 @@ class Runner:
             graph,
             detail,
             self._ledger,
-            undoable=phase is Phase.CHANGE,
+            undoable=phase is Phase.CHANGE and not stays(self._action),
             parking=lambda: self._lease.recalled or self._manner.parking(),
             pool=self._manner.pool,
             width=self._manner.width,

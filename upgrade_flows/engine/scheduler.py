@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import State
@@ -62,10 +63,14 @@ class WaveOutline:
 
 @dataclass(frozen=True)
 class Outline:
-    """What the scheduler has to know of a plan."""
+    """What the scheduler has to know of a plan.
+
+    :param rolling: its plan has a schedule, which says on the facts what may begin (``pilot``).
+    """
 
     waves: tuple[WaveOutline, ...]
     max_failures: int
+    rolling: bool = False
 
     @property
     def width(self) -> int:
@@ -99,6 +104,22 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What the schedule of a rolling run says about changes that have not begun.
+
+    :param begin: what may begin now, the most urgent first.
+    :param briefs: what each of these is told when it begins.
+    :param halted: why nothing more begins, or None.
+    :param wake: when to ask again even if nothing happens, in epoch seconds, or None.
+    """
+
+    begin: tuple[Place, ...] = ()
+    briefs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    halted: str | None = None
+    wake: float | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """One thing to do to one subject."""
 
@@ -114,12 +135,16 @@ class Decision:
     :param new: those of the jobs that are not in progress.
     :param halted: why nothing more may begin, or None.
     :param finished: nothing is in progress, and nothing more will begin.
+    :param wake: nothing is in progress, but something may begin at this time (epoch seconds).
+    :param briefs: what subjects are told that begin.
     """
 
     jobs: tuple[Job, ...] = ()
     new: tuple[Job, ...] = ()
     halted: str | None = None
     finished: bool = False
+    wake: float | None = None
+    briefs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 #: what an unfinished subject needs, wherever its process left it
@@ -138,7 +163,7 @@ ALLOWED = {
 }
 
 #: states that count as failures; a canary that was refused has proven nothing either
-FAILURES = (State.FAILED, State.RESIDUE, State.QUARANTINED)
+FAILURES = (State.FAILED, State.RESIDUE, State.QUARANTINED, State.HELD)
 
 
 def outline_of(plan: Plan) -> Outline:
@@ -149,6 +174,7 @@ def outline_of(plan: Plan) -> Outline:
             for w in plan.waves
         ),
         plan.request.rollout.max_failures,
+        rolling=bool(plan.schedule),
     )
 
 
@@ -157,6 +183,7 @@ def next_jobs(
     standing: Standing,
     works: Iterable[Work] = ALLOWED[Moves.ALL],
     without: Container[str] = (),
+    advice: Advice | None = None,
 ) -> Decision:
     """Decide what should be in progress.
 
@@ -167,15 +194,21 @@ def next_jobs(
 
     :param works: the kinds of work to look at.
     :param without: subjects that are left as they are; a change among them keeps its place in
-        the window, because its subject may be out of service.
+        the window, because its subject may be out of service.  So does one that is held.
+    :param advice: which changes may begin, where a schedule says it; otherwise those that wait
+        do, in their order.
     """
     halted = reason_to_halt(outline, standing.failed)
+    if advice is not None:
+        halted = halted or advice.halted
     jobs: list[Job] = []
     queues: list[tuple[Work, int, list[Place]]] = []
     for work in works:
         back = work is Work.UNDO
         unfinished = [place for place in standing.busy if place.work == work]
         waiting = [place for place in standing.waiting if place.work == work]
+        if work is Work.CHANGE and advice is not None:
+            waiting = list(advice.begin)
         if work is not Work.CHANGE:
             unfinished = [place for place in unfinished if place.subject not in without]
         elif halted:
@@ -189,9 +222,14 @@ def next_jobs(
         queues.append((work, wave, [place for place in waiting if place.wave == wave]))
     new: list[Job] = []
     for work, wave, waiting in queues:
-        room = max(0, outline.waves[wave].at_a_time - len(jobs) - len(new))
+        held = sum(p.state is State.HELD and p.wave == wave for p in standing.failed)
+        room = max(0, outline.waves[wave].at_a_time - len(jobs) - len(new) - held)
         new += [Job(place.subject, work) for place in waiting[:room]]
-    return Decision((*jobs, *new), tuple(new), halted, finished=not jobs and not new)
+    idle = not jobs and not new
+    wake = advice.wake if advice is not None and idle and not halted else None
+    briefs = advice.briefs if advice is not None else {}
+    finished = idle and wake is None
+    return Decision((*jobs, *new), tuple(new), halted, finished, wake, briefs)
 
 
 def run_state(
@@ -209,7 +247,7 @@ def run_state(
     states = {state for state, count in found.items() if count}
     if withdrawn:
         states.discard(State.PENDING)
-    if ordered or states & {*IN_PROGRESS, State.QUARANTINED}:
+    if ordered or states & {*IN_PROGRESS, State.QUARANTINED, State.HELD}:
         return RunState.PARKED
     if State.RESIDUE in states:
         return RunState.RESIDUE

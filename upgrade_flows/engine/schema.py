@@ -63,6 +63,7 @@ subjects = sa.Table(
     sa.Column("ended", _TIME),
     sa.Column("result", _LONG, nullable=False),
     sa.Column("residue", _LONG, nullable=False),
+    sa.Column("brief", _LONG, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("progress", sa.Integer, nullable=False),
     sa.Index("ix_subjects_subject", "subject"),

@@ -22,7 +22,7 @@ _s = schema.subjects.c
 _COLUMNS = (_s.subject, _s.wave, _s.position, _s.state, _s.work)
 _RUN = _s.run_id == sa.bindparam("run_id")
 _LOOKED_AT = [str(state) for state in (*IN_PROGRESS, *FAILURES)]
-_NOT_WAITING = [str(state) for state in (*IN_PROGRESS, State.QUARANTINED)]
+_NOT_WAITING = [str(state) for state in (*IN_PROGRESS, State.QUARANTINED, State.HELD)]
 
 
 def _waiting(work: Work) -> Any:

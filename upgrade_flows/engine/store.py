@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from taskflow.persistence import models
 
 from upgrade_flows import errors
 from upgrade_flows.engine import database, persistence, schema
-from upgrade_flows.engine.claims import Claims, Taken
+from upgrade_flows.engine.claims import Claims, Taken, event_rows
 from upgrade_flows.engine.leases import TTL_S, Keeper, gone, process_owner
 from upgrade_flows.engine.ledger import Ledger, Observer, Statements
 from upgrade_flows.engine.records import Event, RunRecord, SubjectRecord
@@ -103,7 +103,7 @@ class Journal:
             {"run_id": run_id, "subject": action.subject, "position": position, "wave": index,
              "action": codec.canonical(action), "state": str(State.PENDING),
              "work": str(Work.CHANGE), "error": "", "result": "{}", "residue": "[]",
-             "tries": 0, "progress": 0}
+             "brief": "{}", "tries": 0, "progress": 0}
             for position, (index, action) in enumerate(
                 (index, action) for index, wave in enumerate(plan.waves) for action in wave.actions
             )
@@ -304,6 +304,22 @@ class Journal:
             for table in (schema.events, schema.subjects, schema.leases):
                 conn.execute(sa.delete(table).where(table.c.run_id == run_id))
             conn.execute(sa.delete(schema.runs).where(schema.runs.c.id == run_id))
+
+    def skip(self, run_id: str, subjects: Sequence[str]) -> None:
+        """Let a run go on without subjects; what was done to them stays."""
+        s, now = schema.subjects.c, self.now()
+        rows = [Event(now, subject, "", str(State.SKIPPED)) for subject in subjects]
+
+        def skip() -> None:
+            with self.engine.begin() as conn:
+                conn.execute(
+                    sa.update(schema.subjects)
+                    .where(s.run_id == run_id, s.subject.in_(subjects))
+                    .values(state=str(State.SKIPPED), work="", ended=now)
+                )
+                conn.execute(schema.events.insert(), event_rows(run_id, rows))
+
+        database.patiently("the journal cannot be written", skip)
 
     def _runs(self, *where: Any) -> list[RunRecord]:
         r = schema.runs.c

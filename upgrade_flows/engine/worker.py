@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.engine.leases import Keeper
+from upgrade_flows.engine.notes import Notes
 from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.runner import Manner, Runner
 from upgrade_flows.engine.scheduler import Job, Work
@@ -65,8 +66,13 @@ class Worker:
         if taken is None:
             return None
         try:
-            ctx = Context(run_id, tools.cloud, tools.plugins, tools.settings, tools.vault)
             ledger = self._journal.ledger(taken, clock.time, observer)
-            return Runner(self._journal, ctx, taken, ledger, self._manner).run()
+            lease, manner = taken.lease, self._manner
+            notes = Notes(
+                ledger, self._journal.claims, self._keeper,
+                lambda: lease.recalled or manner.parking(),
+            )  # fmt: skip
+            ctx = Context(run_id, tools.cloud, tools.plugins, tools.settings, tools.vault, notes)
+            return Runner(self._journal, ctx, taken, ledger, manner).run()
         finally:
             self._keeper.forget(taken.lease)

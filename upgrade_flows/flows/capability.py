@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -17,7 +18,13 @@ from upgrade_flows.model.request import UpgradeRequest
 from upgrade_flows.steps.base import Context, Plugins
 
 #: every capability that comes with the library, and the module that satisfies ``Capability``
-MODULES = {"recreate": "upgrade_flows.flows.recreate"}
+MODULES = {
+    "recreate": "upgrade_flows.flows.recreate",
+    "host_upgrade": "upgrade_flows.flows.host_upgrade",
+}
+
+#: is told in a line what is being read
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,24 @@ class Assessment:
 class Capability(Protocol):
     """A module with these functions; only ``moved`` reads the live cloud, and changes nothing.
 
+    ``rolls`` says that its subjects are compute hosts, and that its plans have a schedule:
+    which host when, and where its instances go (``planning.hosts``).
+
     ``change`` can be undone everywhere, also after it has finished; ``settle`` deletes what is
     no longer needed, and is only ever retried.  A change that succeeds provides the symbol
     ``outcome``: a dict with ``identity_difference``, ``undeclared``, ``measured_downtime_s``
     and whatever else the report is to show of the subject.
     """
+
+    rolls: bool
+
+    def look(
+        self, request: UpgradeRequest, inventory: Inventory, plugins: Plugins, tell: Tell
+    ) -> Inventory:
+        """Read what else there is to know besides the cloud: of hosts, through their plugins.
+
+        Return the inventory with ``facts`` and ``troubles`` filled in; nothing is changed.
+        """
 
     def assess(self, request: UpgradeRequest, inventory: Inventory, plugins: Plugins) -> Assessment:
         """Work out one action for each subject that needs one."""

@@ -67,7 +67,8 @@ class Plan:
     """A request worked out for one cloud at one moment.
 
     ``findings`` hold what was refused and why; ``unchanged`` the subjects in scope that need
-    nothing; ``digest`` covers everything else, so that an edited plan is noticed.
+    nothing; ``schedule`` is what ``planning.hosts`` worked out for a capability that rolls;
+    ``digest`` covers everything else, so that an edited plan is noticed.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Plan:
     waves: tuple[Wave, ...] = ()
     findings: tuple[Finding, ...] = ()
     unchanged: tuple[str, ...] = ()
+    schedule: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
     digest: str = ""
 
@@ -97,7 +99,10 @@ class Plan:
 
     def computed_digest(self) -> str:
         """Return the digest that the plan's content has."""
-        return codec.digest(dataclasses.replace(self, digest=""))
+        plain = codec.to_plain(dataclasses.replace(self, digest=""))
+        if not self.schedule:  # as in plans from before there were schedules
+            del plain["schedule"]
+        return codec.digest(plain)
 
     def sealed(self) -> Plan:
         """Return the plan with its digest filled in."""

@@ -56,6 +56,10 @@ class State(enum.StrEnum):
                       └──→ failed (undone)  │
                       └──→ parked           └──→ residue
 
+    ``held``: its change failed, and was left as it was at that moment, because undoing it is an
+    operator's decision: ``resume`` tries again, ``rollback`` goes back, ``skip`` lets the run go
+    on without it, which is ``skipped``.
+
     ``quarantined``: work on it ended again and again without getting on, so that it is left
     alone until somebody has looked; ``resume`` goes on with it, ``rollback`` goes back.
     """
@@ -72,6 +76,8 @@ class State(enum.StrEnum):
     SETTLED = "settled"
     REFUSED = "refused"
     QUARANTINED = "quarantined"
+    HELD = "held"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,9 @@ class Outcome:
 
     ``identity_difference`` maps a field to ``[before, after]``; ``undeclared`` are those that
     the plan did not announce.  Times are epoch seconds, downtimes seconds: measured by what Nova
-    says, and probed by what the guest answered.
+    says, and probed by what the guest answered.  ``predicted`` is what the schedule said of a
+    host: ``start``, ``drained`` and ``end`` in seconds since the first one begins, and of each
+    of its ``instances`` ``move_s`` and ``pause_s``.
     """
 
     subject: str
@@ -104,6 +112,7 @@ class Outcome:
     predicted_downtime_s: float | None = None
     measured_downtime_s: float | None = None
     probed_downtime_s: float | None = None
+    predicted: dict[str, Any] = field(default_factory=dict)
     identity_difference: dict[str, Any] = field(default_factory=dict)
     undeclared: tuple[str, ...] = ()
     residue: tuple[Residue, ...] = ()

@@ -10,6 +10,7 @@ from upgrade_flows.flows import capability
 from upgrade_flows.model.inventory import Inventory
 from upgrade_flows.model.plan import Action, Gate, Plan, Wave
 from upgrade_flows.model.request import Rollout, UpgradeRequest
+from upgrade_flows.planning import hosts
 from upgrade_flows.steps.base import Plugins
 
 
@@ -19,22 +20,33 @@ def make_plan(
     plugins: Plugins,
     created: str | None = None,
     plan_id: str | None = None,
+    tell: capability.Tell | None = None,
 ) -> Plan:
     """Work a request out for the cloud that the inventory was taken of.
 
+    What the capability wants to know besides is read; nothing is changed.
+
+    :param tell: is told what is being read, a line at a time.
     :raises RequestError: the request cannot be understood, or names what does not exist.
     """
     request.check()
-    found = capability.get(request.capability).assess(request, inventory, plugins)
+    module = capability.get(request.capability)
+    inventory = module.look(request, inventory, plugins, tell or (lambda _: None))
+    found = module.assess(request, inventory, plugins)
+    if module.rolls:
+        made = hosts.schedule(request, inventory, found, plugins)
+    else:
+        made = hosts.Scheduled(waves=waves(found.actions, request.rollout))
     now = created or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return Plan(
         id=plan_id or uuid.uuid4().hex[:12],
         created=now,
         cloud_id=inventory.cloud_id,
         request=request,
-        waves=waves(found.actions, request.rollout),
-        findings=found.findings,
+        waves=made.waves,
+        findings=(*found.findings, *made.findings),
         unchanged=found.unchanged,
+        schedule=made.schedule,
     ).sealed()
 
 

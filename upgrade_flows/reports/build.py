@@ -59,6 +59,8 @@ def build(journal: Journal, run_id: str) -> Report:
     run = journal.run(run_id)
     plan = run.plan
     subjects = journal.subjects(run_id)
+    windows = {one["host"]: one for one in plan.schedule.get("roll", {}).get("windows", ())}
+    actions = {action.subject: action for action in plan.actions}
     return Report(
         run_id=run.id,
         plan_id=plan.id,
@@ -68,7 +70,12 @@ def build(journal: Journal, run_id: str) -> Report:
         started=run.created,
         ended=run.ended,
         outcomes=tuple(
-            _outcome(plan.action(name), subject, tuple(journal.steps(run_id, name)))
+            _outcome(
+                actions[name],
+                subject,
+                tuple(journal.steps(run_id, name)),
+                predicted(actions[name], windows.get(name)),
+            )
             for name, subject in subjects.items()
         ),
         findings=plan.findings,
@@ -76,7 +83,25 @@ def build(journal: Journal, run_id: str) -> Report:
     )
 
 
-def _outcome(action: Action, subject: Subject, steps: tuple[StepRecord, ...]) -> Outcome:
+def predicted(action: Action, window: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a plan's schedule says of a host; empty for subjects without a window."""
+    if window is None:
+        return {}
+    return {
+        **{name: window[name] for name in ("start", "drained", "end") if name in window},
+        "instances": {
+            key: {name: one[name] for name in ("move_s", "pause_s") if name in one}
+            for key, one in action.details.get("instances", {}).items()
+        },
+    }
+
+
+def _outcome(
+    action: Action,
+    subject: Subject,
+    steps: tuple[StepRecord, ...],
+    foreseen: dict[str, Any],
+) -> Outcome:
     result = dict(subject.result)
     difference = result.pop("identity_difference", None) or {}
     undeclared = tuple(result.pop("undeclared", None) or ())
@@ -93,6 +118,7 @@ def _outcome(action: Action, subject: Subject, steps: tuple[StepRecord, ...]) ->
         predicted_downtime_s=action.prediction.downtime_s,
         measured_downtime_s=result.pop("measured_downtime_s", None),
         probed_downtime_s=result.pop("probed_downtime_s", None),
+        predicted=foreseen,
         identity_difference=difference,
         undeclared=undeclared,
         residue=tuple(subject.residue),

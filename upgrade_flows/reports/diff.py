@@ -38,6 +38,7 @@ def _lines(before: Plan, after: Plan) -> Iterator[str]:
             if waves[0][subject] != waves[1][subject]:
                 moved = f"{words.safe(waves[0][subject])} -> {words.safe(waves[1][subject])}"
                 yield f"  ~ {_name(new[subject])}: wave {moved}"
+    yield from _schedule(before, after)
     yield from _findings(before, after)
 
 
@@ -62,11 +63,49 @@ def _action(old: Action, new: Action) -> Iterator[str]:
         because = "; ".join(new.because)
         why = f" ({words.safe(because)})" if because else ""
         yield f"  ~ {name}: {old.strategy} -> {new.strategy}{why}"
+    elif old.details != new.details and "instances" in new.details:
+        yield from _host(name, old.details, new.details)
     elif old.details != new.details or old.digest != new.digest:
-        yield f"  ~ {name}: the server itself has changed"
+        yield f"  ~ {name}: the {words.noun(new.capability)} itself has changed"
     downtimes = [words.seconds(action.prediction.downtime_s) for action in (old, new)]
     if downtimes[0] != downtimes[1]:
         yield f"  ~ {name}: predicted downtime {downtimes[0]} -> {downtimes[1]}"
+
+
+def _host(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """Yield what has changed of a host: its instances, and anything else."""
+    before, after = old.get("instances", {}), new.get("instances", {})
+    come, gone = len(after.keys() - before.keys()), len(before.keys() - after.keys())
+    otherwise = sum(
+        before[key].get("how") != after[key].get("how") for key in before.keys() & after.keys()
+    )
+    if come or gone or otherwise:
+        said = f"{come} come, {gone} gone, {otherwise} treated otherwise"
+        yield f"  ~ {name}: instances: {said}"
+    if old.get("missing") != new.get("missing"):
+        yield f"  ~ {name}: what is missing has changed"
+    rest = [
+        {key: one[key] for key in one if key not in ("instances", "missing", "options", "settings")}
+        for one in (old, new)
+    ]
+    if rest[0] != rest[1]:
+        yield f"  ~ {name}: the host itself has changed"
+
+
+def _schedule(before: Plan, after: Plan) -> Iterator[str]:
+    """Yield what is predicted otherwise: how long it takes, and when each host begins."""
+    if not (before.schedule and after.schedule):
+        return
+    lengths = [words.seconds(words.plan_seconds(plan)) for plan in (before, after)]
+    if lengths[0] != lengths[1]:
+        yield f"  ~ predicted to take {lengths[0]} -> {lengths[1]}"
+    starts = [
+        {one["host"]: words.clock(one["start"]) for one in plan.schedule["roll"].get("windows", ())}
+        for plan in (before, after)
+    ]
+    for host, start in starts[1].items():
+        if starts[0].get(host, start) != start:
+            yield f"  ~ {words.safe(host)}: begins at {starts[0][host]} -> {start}"
 
 
 def _findings(before: Plan, after: Plan) -> Iterator[str]:

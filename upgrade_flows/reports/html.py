@@ -1,14 +1,24 @@
-"""A report as one self-contained HTML page, with a timeline of every step."""
+"""A plan or a report as one self-contained HTML page, with charts of what is when."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jinja2
 
+from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Outcome, Report
-from upgrade_flows.reports import residue, text, words
+from upgrade_flows.planning.hosts import roll_of
+from upgrade_flows.reports import gantt, residue, rolled, rolling, text, words
+from upgrade_flows.reports import plan as plan_text
+
+#: moves of instances that are listed, the slowest ones
+MOVES = 500
+
+#: hosts beyond which the steps of each are not drawn
+TIMELINES = 50
 
 LABEL = 190
 WIDTH = 760
@@ -49,6 +59,47 @@ class Timeline:
 
 def page(report: Report) -> str:
     """Return the HTML page of a report."""
+    hosts = rolled.of(report)
+    return _render(
+        "report.html.j2",
+        report=report,
+        noun=words.noun(report.capability).capitalize(),
+        rolled=hosts,
+        chart=gantt.of_report(report) if hosts else None,
+        most_moves=MOVES,
+        timeline=timeline(report) if hosts is None or len(hosts.hosts) <= TIMELINES else None,
+        elapsed=text.elapsed,
+        next_steps=list(text.next_steps(report)),
+    )
+
+
+def plan_page(plan: Plan) -> str:
+    """Return the HTML page of a plan."""
+    roll = roll_of(plan.schedule) if plan.schedule else None
+    columns = rolling.hows(plan) if roll else []
+    hosts = [
+        {
+            "name": action.name or action.subject,
+            "cells": rolling.cells(action, window, roll, columns),
+            "missing": "; ".join(str(one) for one in action.details.get("missing", ())),
+        }
+        for action, window in (rolling.rows(plan, roll) if roll else ())
+        if roll
+    ]
+    return _render(
+        "plan.html.j2",
+        plan=plan,
+        noun=words.noun(plan.request.capability).capitalize(),
+        roll=roll,
+        columns=[rolling.HOWS[how] for how in columns],
+        hosts=hosts,
+        twice=list(rolling.twice_lines(plan, roll)) if roll else [],
+        totals=list(plan_text.totals(plan)),
+        chart=gantt.of_plan(plan),
+    )
+
+
+def _render(template: str, **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("upgrade_flows.reports"),
         autoescape=True,
@@ -63,17 +114,7 @@ def page(report: Report) -> str:
         remedy=residue.remedy,
         standing=residue.standing,
     )
-    return (
-        environment.get_template("report.html.j2")
-        .render(
-            report=report,
-            timeline=timeline(report),
-            elapsed=text.elapsed,
-            next_steps=list(text.next_steps(report)),
-        )
-        .strip()
-        + "\n"
-    )
+    return environment.get_template(template).render(**values).strip() + "\n"
 
 
 def timeline(report: Report) -> Timeline | None:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 
 from upgrade_flows.model.plan import Plan, Wave
 from upgrade_flows.model.report import Severity
-from upgrade_flows.reports import tables, words
+from upgrade_flows.reports import rolling, tables, words
 
 REFUSALS = (Severity.REFUSED, Severity.ERROR)
 
@@ -17,15 +17,18 @@ def parts(plan: Plan) -> Iterator[RenderableType]:
     """Yield what is printed of a plan, from top to bottom."""
     yield f"Plan {plan.id} ({plan.request.capability}), made {plan.created}"
     yield f"Cloud {words.safe(plan.cloud_id)}"
-    yield f"Strategy asked for: {words.safe(plan.request.target.strategy)}"
-    for wave in plan.waves:
+    if plan.schedule:
+        yield from rolling.parts(plan)
+    else:
+        yield f"Strategy asked for: {words.safe(plan.request.target.strategy)}"
+    for wave in () if plan.schedule else plan.waves:
         yield ""
         yield _title(wave)
         yield ""
         yield _wave(wave, plan.request.target.strategy)
     yield from _findings(plan)
     yield ""
-    yield from _totals(plan)
+    yield from totals(plan)
 
 
 def text(plan: Plan, width: int = tables.WIDTH) -> str:
@@ -46,8 +49,9 @@ def _title(wave: Wave) -> str:
 
 
 def _wave(wave: Wave, asked: str) -> RenderableType:
+    noun = words.noun(wave.actions[0].capability).capitalize() if wave.actions else "Server"
     best = "nothing is less disruptive" if asked == "auto" else "it was asked for"
-    result = tables.table(("Server", "Strategy", "Because", "Downtime"), right=("Downtime",))
+    result = tables.table((noun, "Strategy", "Because", "Downtime"), right=("Downtime",))
     for action in wave.actions:
         because = "; ".join(action.because) or best
         result.add_row(
@@ -70,16 +74,21 @@ def _findings(plan: Plan) -> Iterator[RenderableType]:
             yield tables.findings(items)
 
 
-def _totals(plan: Plan) -> Iterator[RenderableType]:
+def totals(plan: Plan) -> Iterator[str]:
+    """Yield what the whole of a plan comes to."""
     if plan.unchanged:
         need = "needs" if len(plan.unchanged) == 1 else "need"
-        yield f"Unchanged: {words.count(len(plan.unchanged), 'server')} in scope {need} nothing."
+        unchanged = words.subjects(len(plan.unchanged), plan.request.capability)
+        yield f"Unchanged: {unchanged} in scope {need} nothing."
     if not plan.actions:
         yield "There is nothing to do."
         return
+    if plan.schedule:
+        yield from rolling.summary(plan)
+        return
     downtimes = [action.prediction.downtime_s for action in plan.actions]
     yield (
-        f"In all: {words.count(len(plan.actions), 'server')}, predicted to take"
+        f"In all: {words.subjects(len(plan.actions), plan.request.capability)}, predicted to take"
         f" {words.seconds(words.plan_seconds(plan))};"
         f" downtime {words.seconds(max(downtimes))} for the worst,"
         f" {words.seconds(sum(downtimes))} added up."

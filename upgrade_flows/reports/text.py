@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from upgrade_flows.model.report import Outcome, Report, State
-from upgrade_flows.reports import residue, tables, words
+from upgrade_flows.reports import residue, rolled, tables, words
 
 COLOURS: dict[str, str] = {
     State.FAILED: "red",
     State.RESIDUE: "bold red",
     State.REFUSED: "yellow",
     State.PARKED: "yellow",
+    State.HELD: "bold red",
+    State.SKIPPED: "yellow",
     State.CHANGED: "green",
     State.SETTLED: "green",
 }
@@ -24,9 +26,13 @@ def parts(report: Report) -> Iterator[RenderableType]:
     yield f"Run {report.run_id} of plan {report.plan_id} ({report.capability}): {report.state}"
     yield f"Cloud {words.safe(report.cloud_id)}"
     yield _times(report)
+    hosts = rolled.of(report)
     if report.outcomes:
         yield ""
-        yield outcomes(report)
+        yield outcomes(report) if hosts is None else rolled.table(hosts, colour)
+    if hosts is not None:
+        yield "Hours, minutes and seconds are predicted / measured."
+        yield from rolled.parts(hosts)
     for title, lines in (
         ("Failures", _failures(report)),
         ("What differs from before", _differences(report)),
@@ -44,7 +50,8 @@ def parts(report: Report) -> Iterator[RenderableType]:
         yield tables.findings(report.findings)
     yield ""
     if report.unchanged:
-        yield f"Unchanged: {words.count(len(report.unchanged), 'server')} needed nothing."
+        unchanged = words.subjects(len(report.unchanged), report.capability)
+        yield f"Unchanged: {unchanged} needed nothing."
     yield from next_steps(report)
 
 
@@ -57,7 +64,8 @@ def outcomes(report: Report) -> RenderableType:
     """Return the table of subjects, with predicted, measured and probed downtime."""
     probed = any(outcome.probed_downtime_s is not None for outcome in report.outcomes)
     numbers = ("Took", "Predicted", "Downtime", *(["Silent"] if probed else []))
-    result = tables.table(("Server", "Strategy", "State", *numbers), right=numbers)
+    noun = words.noun(report.capability).capitalize()
+    result = tables.table((noun, "Strategy", "State", *numbers), right=numbers)
     for outcome in report.outcomes:
         result.add_row(
             words.safe(outcome.name or outcome.subject),
@@ -89,9 +97,16 @@ def next_steps(report: Report) -> Iterator[str]:
     resumable = {State.CHANGING, State.UNDOING, State.SETTLING, State.PARKED, State.PENDING}
     if resumable & set(states) and report.state != "undone":
         yield f"Not finished: go on with 'upgrade-flows resume {report.run_id}'."
+    if held := states.count(State.HELD):
+        noun = words.noun(report.capability)
+        yield (
+            f"{words.subjects(held, report.capability)} held as the failure left it: 'upgrade-flows"
+            f" resume {report.run_id}' tries again, 'upgrade-flows skip {report.run_id} --{noun}"
+            f" NAME' lets the run go on without it."
+        )
     if changed:
         yield (
-            f"{words.count(changed, 'server')} can still be brought back:"
+            f"{words.subjects(changed, report.capability)} can still be brought back:"
             f" 'upgrade-flows rollback {report.run_id}'."
         )
         yield f"To keep the change, and give that up: 'upgrade-flows commit {report.run_id}'."

@@ -8,6 +8,9 @@ from typing import Any
 
 from upgrade_flows.model.plan import Plan, Wave
 
+#: what the subjects are, where they are not servers
+NOUNS = {"host_upgrade": "host"}
+
 
 def safe(text: str) -> str:
     """Return ``text`` on one line, without characters that would command a terminal."""
@@ -43,6 +46,47 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def noun(capability: str) -> str:
+    """Return what the subjects of a capability are: ``server``, ``host``."""
+    return NOUNS.get(capability, "server")
+
+
+def subjects(number: int, capability: str) -> str:
+    """Return ``1 server``, ``2 hosts``: as many subjects of a capability."""
+    return count(number, noun(capability))
+
+
+def clock(value: float | None) -> str:
+    """Return seconds since the beginning as ``hh:mm``; a dash where they are not known."""
+    if value is None:
+        return "-"
+    hours, minutes = divmod(round(value) // 60, 60)
+    return f"{hours:02d}:{minutes:02d}"
+
+
+def minutes(value: float | None) -> str:
+    """Return a length of time as ``m:ss`` or ``h:mm:ss``; a dash where it is not known."""
+    if value is None:
+        return "-"
+    rest, whole = divmod(round(value), 60)
+    hours, rest = divmod(rest, 60)
+    return f"{hours}:{rest:02d}:{whole:02d}" if hours else f"{rest}:{whole:02d}"
+
+
+def detail(text: str) -> str:
+    """Return what an event says besides, in words: of an instance on its way, who and where to."""
+    if not text.startswith("{"):
+        return safe(text)
+    try:
+        said = json.loads(text)
+        name, target = said["name"], said.get("target")
+    except (ValueError, KeyError, TypeError):
+        return safe(text)
+    to = f" to {target}" if target else ""
+    why = f": {said['why']}" if said.get("why") else ""
+    return safe(f"{name} {said.get('how', '')}{to}{why}")
+
+
 def process(owner: str) -> str:
     """Return who works on something as a human finds it: ``host-1 pid 17``."""
     parts = owner.split("/")
@@ -67,5 +111,7 @@ def wave_seconds(wave: Wave) -> float:
 
 
 def plan_seconds(plan: Plan) -> float:
-    """Predict how long a plan takes: its waves, one after the other."""
+    """Predict how long a plan takes: its schedule, or its waves, one after the other."""
+    if plan.schedule:
+        return float(plan.schedule["roll"].get("makespan", 0))
     return sum(wave_seconds(wave) for wave in plan.waves)

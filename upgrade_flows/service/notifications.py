@@ -33,7 +33,7 @@ PAUSE_S = (1.0, 30.0)
 
 #: states that somebody has to look at
 ERRORS = frozenset(
-    {State.FAILED, State.RESIDUE, State.QUARANTINED, RunState.FAILED, RunState.RESIDUE,
+    {State.FAILED, State.RESIDUE, State.QUARANTINED, State.HELD, RunState.FAILED, RunState.RESIDUE,
      RunState.HALTED}
 )  # fmt: skip
 

@@ -60,11 +60,7 @@ class Case:
     @property
     def resources(self) -> dict[str, int]:
         """What the instance takes at its host, per Placement resource class."""
-        flavor = self.server.flavor
-        disk = flavor.ephemeral_gb + -(-flavor.swap_mb // 1024)
-        if not self.server.volume_backed:
-            disk += flavor.disk_gb
-        return {"VCPU": flavor.vcpus, "MEMORY_MB": flavor.memory_mb, "DISK_GB": disk}
+        return self.server.resources
 
     @property
     def flavor_id(self) -> str | None:

@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("ended", sa.Double(), nullable=True),
         sa.Column("result", _LONG, nullable=False),
         sa.Column("residue", _LONG, nullable=False),
+        sa.Column("brief", _LONG, nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("progress", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(

@@ -1,4 +1,4 @@
-"""A plan as Markdown that a human can follow by hand, with nothing but the ``openstack`` client."""
+"""By hand: giving a server what a restart does not give it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jinja2
-
-from upgrade_flows.model.plan import Action, Plan
-
-
-@dataclass(frozen=True)
-class HandStep:
-    """One thing to do by hand: the commands, what must be seen afterwards, and the way back."""
-
-    title: str
-    do: tuple[str, ...]
-    check: str
-    undo: tuple[str, ...] = ()
-    no_undo: str = "nothing to undo"
+from upgrade_flows.model.plan import Action
+from upgrade_flows.planning.runbook.step import HandStep, plain
 
 
 @dataclass(frozen=True)
@@ -65,30 +53,10 @@ class Facts:
         return self.volumes[0] if len(self.volumes) == 1 else '"$ROOT_VOLUME"'
 
 
-def markdown(plan: Plan) -> str:
-    """Return the runbook of a plan."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("upgrade_flows.planning"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown, not HTML
-    )
-    environment.filters["plain"] = _plain
-    template = environment.get_template("runbook.md.j2")
-    return template.render(plan=plan, steps_of=steps_of).strip() + "\n"
-
-
 def steps_of(action: Action) -> list[HandStep]:
     """Return what is done by hand for an action; empty for a strategy unknown here."""
     build = STRATEGIES.get(action.strategy)
     return build(Facts.of(action)) if build else []
-
-
-def _plain(text: str) -> str:
-    """Return text of others as one line that Markdown does not take for its own."""
-    line = " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
-    return "".join("\\" + char if char in "\\`*_[]<>#|" else char for char in line)
 
 
 def _status(facts: Facts, status: str) -> str:
@@ -156,7 +124,7 @@ def _rebind(facts: Facts) -> list[HandStep]:
                     f"openstack port set --host {facts.host} {port}",
                 ),
                 f"`openstack port show {port} -c binding_vif_type -c binding_vif_details`"
-                f" shows the mode {_plain(wanted)}, and not `binding_failed` or `unbound`.",
+                f" shows the mode {plain(wanted)}, and not `binding_failed` or `unbound`.",
                 (f"openstack port set --host {facts.host} {port}",),
             )
         )

@@ -1,0 +1,1 @@
+"""The steps of a host's upgrade, by what they are about."""
