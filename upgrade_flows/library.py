@@ -36,6 +36,8 @@ from upgrade_flows.model.request import Scope, UpgradeRequest
 from upgrade_flows.planning import planner
 from upgrade_flows.plugins import registry
 from upgrade_flows.reports import build, follow
+from upgrade_flows.simulation import SimulationReport, WhatIf
+from upgrade_flows.simulation import simulate as _simulate
 from upgrade_flows.steps.base import Settings
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "resume",
     "rollback",
     "run",
+    "simulate",
     "skip",
     "submit",
     "watch",
@@ -95,6 +98,17 @@ def run(
         run_id = engine.start(made)
         engine.run(run_id)
         return build.build(opened, run_id)
+
+
+def simulate(
+    made: Plan, what_if: WhatIf | None = None, observer: Observer | None = None
+) -> SimulationReport:
+    """Play the plan of a rolling upgrade through on a cloud in memory; nothing is changed.
+
+    :param what_if: what is to go wrong; by default nothing.
+    :raises RequestError: the plan has no schedule, was edited, or a share makes no sense.
+    """
+    return _simulate(made, what_if or WhatIf(), plugins(), observer=observer)
 
 
 def submit(cloud: Cloud, made: Plan, journal: str | None = None, board: str | None = None) -> str:

@@ -181,7 +181,7 @@ def test_a_host_in_no_host_group_is_refused_and_instances_stay_in_theirs():
 
 
 def test_host_groups_must_be_names_or_metadata():
-    with pytest.raises(RequestError, match="it must be a list of aggregates or 'metadata'"):
+    with pytest.raises(RequestError, match="it must be a list of aggregates, 'metadata' or 'none'"):
         scheduled(inventory(), host_groups=7)
 
 

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from upgrade_flows.engine import schema
+from upgrade_flows.engine.course import Log, Told, briefs, facts_of
 from upgrade_flows.engine.scheduler import Advice, Place, Work
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import State
 from upgrade_flows.planning import hosts
-from upgrade_flows.planning.rolling import Begin, Facts, Ground, Move, Run, Window
-from upgrade_flows.planning.rolling.result import NO_ROOM, UPGRADED, Running
+from upgrade_flows.planning.rolling import Begin, Ground, Run
 from upgrade_flows.planning.rolling.state import Status
 from upgrade_flows.plugins import registry
 
-#: states in which a host is out of service because its upgrade did not come to its end
-_STUCK = (State.HELD, State.QUARANTINED, State.RESIDUE)
-
-#: states that an operator wanted: they count as no failure
-_DECIDED = (State.SKIPPED, State.UNDONE)
-
-#: what a drain tells of its instances, and what else counts
-_TOLD = ("moving", "moved", "unmoved")
-
-_s, _e = schema.subjects.c, schema.events.c
+_s = schema.subjects.c
 _SUBJECTS = sa.select(
-    _s.subject, _s.wave, _s.position, _s.state, _s.work, _s.error, _s.started, _s.ended, _s.brief
+    _s.subject, _s.wave, _s.position, _s.state, _s.work, _s.error, _s.started, _s.ended
 ).where(_s.run_id == sa.bindparam("b_run_id"))
-_LAST = sa.select(sa.func.max(_e.id)).where(_e.run_id == sa.bindparam("b_run_id"))
-_EVENTS = (
-    sa.select(_e.time, _e.subject, _e.what, _e.detail)
-    .where(
-        _e.run_id == sa.bindparam("b_run_id"),
-        sa.or_(_e.what.in_(_TOLD), sa.and_(_e.what == "finished", _e.step.like("prove-empty:%"))),
-    )
-    .order_by(_e.id)
-)
 
 
 @dataclass
@@ -48,9 +29,11 @@ class Course:
     """What this process knows of one run: the ground of its schedule, and its last advice."""
 
     ground: Ground
+    log: Log = field(default_factory=Log)
     seen: tuple[Any, ...] = ()
     until: float = 0.0
     advice: Advice = field(default_factory=Advice)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Pilot:
@@ -73,13 +56,19 @@ class Pilot:
             if len(self._courses) > 20:
                 self._courses.clear()
             course = self._courses[run_id] = Course(_ground(conn, run_id))
+        with course.lock:
+            return self._ask(conn, run_id, course, at)
+
+    def _ask(self, conn: sa.Connection, run_id: str, course: Course, at: float) -> Advice:
         names = {"b_run_id": run_id}
         rows = conn.execute(_SUBJECTS, names).all()
-        last = conn.execute(_LAST, names).scalar()
-        seen = (last, tuple((row.state, row.work, row.ended) for row in rows))
+        seen = (
+            course.log.read(conn, run_id),
+            tuple((row.state, row.work, row.ended) for row in rows),
+        )
         if seen != course.seen or at >= course.until:
-            told = conn.execute(_EVENTS, names).all() if last is not None else []
-            course.advice = _advise(course.ground, rows, told, at)
+            told = briefs(conn, run_id)
+            course.advice = _advise(course.ground, rows, course.log.told, told, at)
             course.seen = seen
             course.until = at + 60.0 if course.advice.wake is None else course.advice.wake
         return course.advice
@@ -91,14 +80,16 @@ def _ground(conn: sa.Connection, run_id: str) -> Ground:
     return hosts.ground_of(plan.schedule, registry.load())
 
 
-def _advise(ground: Ground, rows: Any, told: Any, at: float) -> Advice:
+def _advise(
+    ground: Ground, rows: Any, told: list[Told], briefs: dict[str, dict[str, Any]], at: float
+) -> Advice:
     began = [row.started for row in rows if row.started is not None]
     base = min(began, default=at)
 
     def seconds(moment: float) -> int:
         return max(0, int(moment - base))
 
-    run = Run(ground, facts_of(ground, rows, told, seconds), seconds(at))
+    run = Run(ground, facts_of(ground, rows, told, briefs, seconds), seconds(at))
     chosen = [order.host for order in run.decide(seconds(at)) if isinstance(order, Begin)]
     pending = {
         row.subject: Place(row.subject, row.wave, row.position, State.PENDING, "change")
@@ -115,99 +106,6 @@ def _advise(ground: Ground, rows: Any, told: Any, at: float) -> Advice:
     return Advice(
         begin, {place.subject: _brief(run, place.subject) for place in begin}, halted, wake
     )
-
-
-def facts_of(ground: Ground, rows: Any, told: Any, seconds: Callable[[float], int]) -> Facts:
-    """Return what the journal knows, in the planner's words."""
-    known = ground.number_of
-    states = {row.subject: State(row.state) for row in rows}
-    upgraded = {
-        row.subject: row.ended for row in rows if State(row.state) in (State.CHANGED, State.SETTLED)
-    }
-    drained: dict[str, float] = {}
-    moving: dict[str, tuple[dict[str, Any], float]] = {}
-    moves: list[Move] = []
-    arrived: dict[str, str] = {}
-    for event in told:
-        if event.what == "finished":
-            drained[event.subject] = event.time
-            continue
-        said = json.loads(event.detail)
-        instance = said["instance"]
-        if instance not in known or said["target"] not in ground.number:
-            continue
-        if event.what == "moving":
-            moving[instance] = (said, event.time)
-        elif event.what == "unmoved":
-            moving.pop(instance, None)
-        elif said["source"] in ground.number:
-            if arrived.get(instance) == said["target"] and instance not in moving:
-                continue  # told once more, by a process that took over
-            arrived[instance] = said["target"]
-            start = moving.pop(instance, (said, event.time))[1]
-            good = upgraded.get(said["target"], at_the_end) <= event.time
-            moves.append(
-                Move(
-                    instance, said["source"], said["target"], seconds(start),
-                    seconds(event.time), UPGRADED if good else NO_ROOM,
-                )
-            )  # fmt: skip
-    draining = {
-        row.subject
-        for row in rows
-        if State(row.state) in (State.CHANGING, State.PARKED) and row.subject not in drained
-    }
-    running = {
-        name: Running(said["target"], seconds(start), UPGRADED)
-        for name, (said, start) in moving.items()
-        if said["source"] in draining
-    }
-    gone = {move.instance for move in moves} | running.keys()
-    meant = {
-        name: Running(target, 0, UPGRADED)
-        for row in rows
-        if row.subject in draining
-        for name, target in json.loads(row.brief).get("targets", {}).items()
-        if name in known and name not in gone and target in ground.number
-    }
-    windows = [
-        _window(row, states[row.subject], drained, seconds)
-        for row in sorted(
-            (row for row in rows if row.started is not None or states[row.subject] in _DECIDED),
-            key=lambda row: row.started or 0.0,
-        )
-        if row.subject in ground.number
-    ]
-    return Facts(
-        windows=tuple(window for window in windows if window is not None),
-        moves=tuple(moves),
-        running=running,
-        meant=meant,
-    )
-
-
-at_the_end = float("inf")
-
-
-def _window(
-    row: Any, state: State, drained: dict[str, float], seconds: Callable[[float], int]
-) -> Window | None:
-    if row.started is None:
-        return Window(row.subject, 0, None, 0, "halted: skipped")
-    start = seconds(row.started)
-    empty = seconds(drained[row.subject]) if row.subject in drained else None
-    window = Window(row.subject, start, empty)
-    if state in (State.CHANGED, State.SETTLED, State.SETTLING):
-        end = seconds((row.ended or row.started) + 1)  # what bakes does so for its whole time
-        return replace(window, drained=empty or start, end=end)
-    if state in _STUCK:
-        return replace(window, failed=row.error or str(state))
-    if state in _DECIDED:
-        return replace(window, end=seconds(row.ended or row.started), failed=f"halted: {state}")
-    if state in (State.FAILED, State.REFUSED):
-        why = row.error or str(state)
-        return replace(window, end=seconds(row.ended or row.started), failed=why)
-    return window
 
 
 def _busy(rows: Any) -> bool:

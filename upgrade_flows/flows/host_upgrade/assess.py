@@ -228,7 +228,7 @@ def _action(
             "settings": options.settings,
             "missing": missing,
             "service": service,
-            "options": codec.to_plain(request.target.options),
+            "options": _carried_out(request, options),
             "instances": {
                 key: _plain(server, said, options) for key, (server, said) in instances.items()
             },
@@ -237,6 +237,14 @@ def _action(
         },
         digest=codec.digest(service),
     )
+
+
+def _carried_out(request: UpgradeRequest, options: Options) -> dict[str, Any]:
+    """Return the options for one host: its share of the migrations that there may be in all."""
+    plain: dict[str, Any] = codec.to_plain(request.target.options)
+    each, total = options.migrations_per_host, options.migrations_total
+    share = max(1, min(each, total // request.rollout.at_a_time))
+    return {**plain, "limits": {**plain.get("limits", {}), "migrations_per_host": share}}
 
 
 def _plain(server: Server, said: Any, options: Options) -> dict[str, Any]:

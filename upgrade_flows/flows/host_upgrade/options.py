@@ -106,6 +106,16 @@ class Options:
         """How often the migration of an instance is tried."""
         return int(self.limits.get("attempts", 3))
 
+    @property
+    def migrations_per_host(self) -> int:
+        """How many migrations a host sends, and receives, at a time."""
+        return int(self.limits.get("migrations_per_host", 2))
+
+    @property
+    def migrations_total(self) -> int:
+        """How many migrations there may be at a time in all."""
+        return int(self.limits.get("migrations_total", 100))
+
 
 def _is_probe(said: str) -> bool:
     kind, _, port = said.partition(":")

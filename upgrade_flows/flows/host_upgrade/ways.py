@@ -30,6 +30,13 @@ class Ways:
         found = obstacles_of(server)
         if found.live or found.move:
             return found
+        group = self._inventory.group_of(server.id)
+        if group is not None and group.policy == "affinity" and len(group.members) > 1:
+            others = len(group.members) - 1
+            return Obstacles(
+                move=f"its server group {group.name} keeps it on one host with {others} others,"
+                " and Nova moves none of them elsewhere"
+            )
         for port in self._inventory.ports_of(server.id):
             if port.vnic_type in DEVICES:
                 return Obstacles(live=f"port {port.id} is a device of its host ({port.vnic_type})")

@@ -34,7 +34,7 @@ class Policy:
     def of(cls, options: Options, settings: Settings) -> Policy:
         """Return the policy that an operator's options and the process's deadlines make."""
         return cls(
-            at_a_time=int(options.limits.get("migrations_per_host", cls.at_a_time)),
+            at_a_time=options.migrations_per_host,
             attempts=options.attempts,
             may_pause=options.may_pause,
             may_cold=options.may_cold,
