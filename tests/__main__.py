@@ -36,6 +36,7 @@ def prepare() -> Path:
         return tox
     needed = [] if has_venv() else ["python3-venv"]
     needed += [] if shutil.which("git") else ["git"]
+    needed += [] if shutil.which("ssh") else ["openssh-client"]
     needed += [] if shutil.which("gcc") else ["gcc", "libc6-dev", "python3-dev"]
     if needed:
         install(needed)

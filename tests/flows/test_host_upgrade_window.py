@@ -233,3 +233,18 @@ def test_what_happened_is_on_record_for_whoever_takes_over(journal):
     ]
     assert told.count(("moved", "on-h1", "h1")) == 1
     assert all(("moving", name, source) in told for what, name, source in told if what == "moved")
+
+
+def test_other_hosts_that_may_take_instances_are_those_of_the_same_host_group(tmp_path):
+    cloud = FakeCloud(hosts=("a1", "a2", "b1", "b2"))
+    for group in ("a", "b"):
+        cloud.add_aggregate(
+            group, f"{group}1", f"{group}2", metadata={"upgrade_flows:host_group": "true"}
+        )
+    journal = Journal.open(f"sqlite:///{tmp_path}/journal.db")
+    run_id = engine(journal, cloud).start(plan_for(cloud, "a1", "a2", "b1", "b2"))
+    decision = journal.claims.decide(run_id, at=cloud.clock.time())
+    (host,) = decision.briefs
+    (other,) = {f"{host[0]}1", f"{host[0]}2"} - {host}
+    assert decision.briefs[host]["hosts"] == [other]
+    journal.close()

@@ -14,6 +14,7 @@ from upgrade_flows.engine.scheduler import Advice, Place, Work
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import State
 from upgrade_flows.planning import hosts
+from upgrade_flows.planning.host_groups import mark_of
 from upgrade_flows.planning.rolling import Begin, Ground, Run
 from upgrade_flows.planning.rolling.state import Status
 from upgrade_flows.plugins import registry
@@ -122,9 +123,10 @@ def _brief(run: Run, host: str) -> dict[str, Any]:
     aims = {**facts.meant, **facts.running}
     here = state.resident[ground.number[host]]
     names = [ground.instances[n].id for n in here]
+    group = mark_of(ground.hosts[ground.number[host]])
     upgraded, others = [], []
     for number, known in enumerate(ground.hosts):
-        if known.excluded or known.name == host:
+        if known.excluded or known.name == host or mark_of(known) != group:
             continue
         status = state.status[number]
         if status is Status.UPGRADED:

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field, replace
 from upgrade_flows.errors import RequestError
 from upgrade_flows.model.inventory import Aggregate
 from upgrade_flows.model.report import Finding, Severity
-from upgrade_flows.planning.rolling import Cost, Fleet
+from upgrade_flows.planning.rolling import Cost, Fleet, Host
 from upgrade_flows.plugins.base import PlacementPlugin
 
 #: metadata of an aggregate that is a host group: ``true``, or the group's name
 GROUP = "upgrade_flows:host_group"
 #: metadata of such an aggregate: the name of the group's placement policy
 PLACEMENT = "upgrade_flows:placement"
+
+#: what the group of a host is called among its aggregates, in a fleet that is confined
+MARK = "host group "
 
 YES = ("true", "yes", "1")
 NO = ("", "false", "no", "0")
@@ -85,7 +88,7 @@ def confined(fleet: Fleet, group_of: Mapping[str, str]) -> Fleet:
     """
     if not group_of:
         return fleet
-    marks = {host.name: f"host group {group_of.get(host.name, '')}" for host in fleet.hosts}
+    marks = {host.name: f"{MARK}{group_of.get(host.name, '')}" for host in fleet.hosts}
     return replace(
         fleet,
         hosts=tuple(
@@ -96,6 +99,11 @@ def confined(fleet: Fleet, group_of: Mapping[str, str]) -> Fleet:
             for one in fleet.instances
         ),
     )
+
+
+def mark_of(host: Host) -> str:
+    """Return what marks the group of a confined fleet's host; empty where there are no groups."""
+    return next((name for name in host.aggregates if name.startswith(MARK)), "")
 
 
 def costs(

@@ -20,6 +20,11 @@ mkdir -p "$FOLDER"/run/{libvirt,lock,openvswitch,sshd,faults,systemd/system}
 own run /run
 own faults /run/faults
 mount --bind "$SHARED/ssh" /root/.ssh
+# what the machine's own shells do at their start is none of a host's business: bash that sshd
+# starts reads these, and what is cut off in them by a power cut could lock out the next one
+for file in /root/.bashrc /root/.profile /root/.bash_profile; do
+    [ -e "$file" ] && mount --bind /dev/null "$file"
+done
 case " $FOLDER $SCRIPTS $VENV" in
 *" /tmp/"*) ;;
 *) mount -t tmpfs tmp /tmp ;;
