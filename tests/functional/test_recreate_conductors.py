@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
-import threading
-import time
 
 import pytest
 
 from tests.conductors.fleet import Fleet
 from tests.expectations import unexpected
 from tests.functional.instances import Wish, changes, make, truth
+from tests.functional.killing import NAMES, Killer, Operator
 from tests.functional.runs import Runs
 from tests.lab import agents, api
-from upgrade_flows.engine.store import Journal
 from upgrade_flows.model.report import State
 
 OLD, NEW = "dpdkvhostuser", "dpdkvhostuserclient"
 HOME, AWAY = "fake5", "fake6"
-NAMES = ("one", "two", "three")
 KILLS = 20
-SECONDS = (0.5, 2.5)  # between kills
-LIMIT_S = 400  # for a run or a roll back
 
 SHOWN = {
     "rebind": Wish("fleet-rebind", HOME, nics=2),
@@ -34,74 +27,6 @@ SHOWN = {
 }
 STRATEGIES = list(SHOWN)
 KEPT = ("rebind", "cold-migrate", "shelve")  # their rollback gives back the same instance
-
-
-class Killer:
-    """Kills one conductor after the other while something goes on, and starts them again."""
-
-    def __init__(self, fleet, dice):
-        self.fleet, self.dice = fleet, dice
-        self.kills = 0
-        self._starting = []
-
-    def until(self, ended):
-        """Kill until something has ended; leave all conductors alive."""
-        end = time.monotonic() + LIMIT_S
-        while not ended():
-            assert time.monotonic() < end, "it did not end"
-            time.sleep(self.dice.uniform(*SECONDS))
-            alive = [name for name in NAMES if self.fleet.alive(name) and not self._busy(name)]
-            if len(alive) < 2 or ended():
-                continue  # one is left to work, as an operator would see to
-            name = self.dice.choice(alive)
-            self.fleet.kill(name)
-            self.kills += 1
-            thread = threading.Thread(target=self.fleet.start, args=(name,), name=name)
-            thread.start()
-            self._starting.append(thread)
-        for thread in self._starting:
-            thread.join(120)
-        self._starting.clear()
-
-    def _busy(self, name):
-        return any(thread.name == name and thread.is_alive() for thread in self._starting)
-
-
-class Operator:
-    """Gives orders with the real command line, and reads the journal."""
-
-    def __init__(self, fleet):
-        self.fleet = fleet
-        lines = fleet.config.read_text().splitlines()
-        url = next(line for line in lines if line.startswith("url = postgresql"))[6:]
-        self.journal = Journal.open(url, fleet.folder / "journal.key")
-
-    def type(self, *words):
-        program = "import sys; from upgrade_flows.cli.main import main; sys.exit(main())"
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", program, "--config-file",
-             str(self.fleet.config), *words],
-            env=self.fleet.environment(), stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def submit(self, plan):
-        """Submit a plan and return the id of its run."""
-        path = self.fleet.folder / "plan.json"
-        path.write_text(plan.to_json())
-        self.type("submit", str(path), "--yes")
-        return self.journal.runs()[0].id
-
-    def ended(self, run_id):
-        return lambda: self.journal.run(run_id).state not in ("pending", "running")
-
-    def outcomes(self, run_id):
-        """Return what became of each subject, by its name."""
-        records = self.journal.subjects(run_id)
-        actions = self.journal.run(run_id).plan.actions
-        return {action.name: records[action.subject] for action in actions}
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 
 import pytest
 
 from tests.expectations import unexpected
 from tests.functional.instances import Wish, changes, make, truth
+from tests.functional.killing import CommandLine
 from tests.functional.runs import Runs
 from tests.lab import agents, api
 from upgrade_flows.model.report import State
@@ -32,52 +29,13 @@ SHOWN = {
 STRATEGIES = list(SHOWN)
 
 
-class CommandLine:
-    """The ``upgrade-flows`` command, killed after a while until it has been killed enough."""
-
-    def __init__(self, settings, runs, dice):
-        self.runs, self.dice = runs, dice
-        self.environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(settings.clouds_yaml)}
-        self.kills = 0
-
-    def start(self, *arguments):
-        program = "import sys; from upgrade_flows.cli.main import main; sys.exit(main())"
-        common = ["--os-cloud", "lab-admin", "--journal", self.runs.url]
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *common, *arguments],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def killed_or_done(self, *arguments):
-        """Return True if the command ended by itself before it was killed."""
-        process = self.start(*arguments)
-        try:
-            process.communicate(timeout=self.dice.uniform(*SECONDS))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            self.kills += 1
-            return False
-        return True
-
-    def to_its_end(self, *arguments):
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=400)
-        return process.returncode, output
-
-
 @pytest.fixture(scope="module")
 def story(lab, cloud, tmp_path_factory):
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"the dice's seed is {seed}")
     folder = tmp_path_factory.mktemp("journal")
     runs = Runs(cloud, folder)
-    command = CommandLine(lab, runs, random.Random(seed))
+    command = CommandLine(lab.clouds_yaml, runs.url, random.Random(seed), SECONDS)
     _modes(OLD)
     ids = make(SHOWN.values())
     first = {name: truth(server) for name, server in ids.items()}
