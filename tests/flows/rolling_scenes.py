@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import functools
+import types
+from collections.abc import Sequence
 from typing import Any
 
 from tests.flows.scenes import steps_of
+from tests.unit.board import Listing, MemoryBoard
 from upgrade_flows.cloud.collect import collect
 from upgrade_flows.cloud.fake import FakeCloud
+from upgrade_flows.cloud.fake.shared_clock import SharedClock
+from upgrade_flows.engine import conductor
 from upgrade_flows.engine.operations import Engine
-from upgrade_flows.engine.records import Event
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.flows import capability
 from upgrade_flows.flows.host_upgrade import flow as host_flow
 from upgrade_flows.model.plan import Action, Plan
-from upgrade_flows.model.report import State
 from upgrade_flows.model.request import Rollout, Scope, Target, UpgradeRequest
 from upgrade_flows.planning import planner
 from upgrade_flows.plugins import registry
 from upgrade_flows.plugins.host.simulated import SimulatedHosts
+from upgrade_flows.simulation.course import SimulatedEngine
 from upgrade_flows.steps.base import Context, Settings
 from upgrade_flows.steps.vault import Vault
 
@@ -30,8 +34,8 @@ STEPS = (
     "bring-back", "sum-up",
 )  # fmt: skip
 
-#: events with which work on a subject begins, in its thread
-_BEGINS = (State.CHANGING, State.UNDOING, State.SETTLING)
+#: how often a conductor looks whether it can go on, in simulated seconds
+LOOK_S = 10.0
 
 LOADED = registry.load()
 VAULT = Vault.temporary()
@@ -73,9 +77,10 @@ def engine(
     settings: Settings = Settings(reboot_s=300.0),
     **more: Any,
 ) -> Engine:
-    """Return an engine that works on the cloud and its hosts."""
+    """Return an engine that works on the cloud and its hosts, by the cloud's clock."""
     known = plugins(cloud)
-    return Engine(
+    kind = SimulatedEngine if isinstance(cloud.clock, SharedClock) else Engine
+    return kind(
         journal,
         cloud,
         known,
@@ -86,24 +91,30 @@ def engine(
     )
 
 
-def sharing(cloud: FakeCloud, observer: Any = None) -> Any:
-    """Return an observer for hosts that are worked on together: they share the clock.
+class SharedBoard(MemoryBoard):
+    """The board of a conductor that waits in simulated time; it tells no news meanwhile."""
 
-    What each thread does takes its own simulated time, as if they ran side by side.
+    def __init__(self, owner: str, clock: SharedClock) -> None:
+        super().__init__(Listing(), owner)
+        self.clock = clock
+
+    def wait(self, timeout_s: float) -> bool:
+        self.clock.sleep(LOOK_S)
+        return True
+
+
+def conduct(conductors: Sequence[conductor.Conductor], clock: SharedClock, patch: Any) -> None:
+    """Let conductors work together in simulated time, until all of them have been stopped.
+
+    :param patch: pytest's ``monkeypatch``: their jobs and pauses are by the clock, too.
     """
-    clock = cloud.clock
-    clock.settle_s = 0.1
-
-    def observe(event: Event) -> None:
-        if event.subject and not event.step:
-            if event.what in _BEGINS:
-                clock.join(event.subject)
-            elif event.what in list(State):
-                clock.leave()
-        if observer is not None:
-            observer(event)
-
-    return observe
+    pools = types.SimpleNamespace(ThreadPoolExecutor=lambda *_, **__: clock.threads())
+    patch.setattr(conductor, "futures", pools)
+    patch.setattr(conductor, "time", clock)
+    with clock.threads() as threads:
+        jobs = [threads.submit(one.run) for one in conductors]
+    for job in jobs:
+        job.result()
 
 
 def context(cloud: FakeCloud, run_id: str = "run-1", **more: Any) -> Context:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
-from tests.flows.rolling_scenes import engine, failing_once, plan_for, plugins, sharing, software
-from tests.unit.board import Listing, MemoryBoard
+from tests.flows.rolling_scenes import (
+    SharedBoard,
+    conduct,
+    engine,
+    failing_once,
+    plan_for,
+    plugins,
+    software,
+)
 from upgrade_flows.cloud.fake import FakeCloud
+from upgrade_flows.cloud.fake.shared_clock import SharedClock
 from upgrade_flows.engine.conductor import Conductor
 from upgrade_flows.engine.orders import Orders
 from upgrade_flows.engine.store import Journal
@@ -30,6 +37,7 @@ def journal(tmp_path):
 
 def cloud_with(zones=()):
     cloud = FakeCloud(hosts=HOSTS)
+    cloud.world.clock = SharedClock()
     for name in HOSTS:
         cloud.add_server(f"on-{name}", host=name)
     for zone, *names in zones:
@@ -45,8 +53,7 @@ class Watch:
 
     def __init__(self, cloud):
         self.cloud, self.most, self.order = cloud, 0, []
-        self.begun = {}
-        self.most_of = {}
+        self.begun, self.most_of = {}, {}
         cloud.faults.hook(self)
 
     def __call__(self, call, args, phase):
@@ -81,7 +88,7 @@ def states(journal, run_id):
 @pytest.mark.parametrize("at_a_time", [1, 2, 3])
 def test_never_more_hosts_are_out_of_service_than_the_operator_allows(journal, at_a_time):
     cloud = cloud_with()
-    watch, made = Watch(cloud), engine(journal, cloud, sharing(cloud))
+    watch, made = Watch(cloud), engine(journal, cloud)
     run_id = made.start(plan_for(cloud, *HOSTS, rollout=Rollout(at_a_time=at_a_time)))
     assert made.run(run_id) == "changed"
     assert (watch.most, out_by_events(journal, run_id)) == (at_a_time, at_a_time)
@@ -102,7 +109,7 @@ def test_a_budget_that_is_exceeded_lets_nothing_more_begin(journal, monkeypatch,
     plan = plan_for(cloud, *HOSTS, rollout=Rollout(at_a_time=3, max_failures=allowed))
     first = plan.actions[0].subject
     failing_once(monkeypatch, f"verify-host:{first}")
-    made = engine(journal, cloud, sharing(cloud))
+    made = engine(journal, cloud)
     run_id = made.start(plan)
     assert made.run(run_id) == "parked"
     found = states(journal, run_id)
@@ -114,7 +121,7 @@ def test_a_held_host_keeps_its_place_in_the_window(journal, monkeypatch):
     cloud = cloud_with()
     plan = plan_for(cloud, *HOSTS, rollout=Rollout(at_a_time=2, max_failures=1))
     failing_once(monkeypatch, f"reboot-host:{plan.actions[0].subject}")
-    watch, made = Watch(cloud), engine(journal, cloud, sharing(cloud))
+    watch, made = Watch(cloud), engine(journal, cloud)
     run_id = made.start(plan)
     assert made.run(run_id) == "parked"
     assert watch.most == 2
@@ -173,38 +180,30 @@ def test_a_run_that_is_resumed_goes_on_waiting_for_the_same_bake(journal):
 def test_a_zone_has_its_own_limit(journal):
     cloud = cloud_with((("az1", "h1", "h2", "h3"), ("az2", "h4", "h5", "h6")))
     plan = plan_for(cloud, *HOSTS, rollout=Rollout(at_a_time=4), limits={"out_per_az": 1})
-    watch, made = Watch(cloud), engine(journal, cloud, sharing(cloud))
+    watch, made = Watch(cloud), engine(journal, cloud)
     assert made.run(made.start(plan)) == "changed"
     assert watch.most_of == {"az1": 1, "az2": 1}
 
 
 @pytest.mark.parametrize("at_a_time", [1, 2])
-def test_conductors_share_one_window(journal, tmp_path, at_a_time):
+def test_conductors_share_one_window(journal, monkeypatch, at_a_time):
     cloud = cloud_with()
     watch = Watch(cloud)
-    orders = Orders(journal, cloud.id)
     plan = plan_for(cloud, *HOSTS, rollout=Rollout(at_a_time=at_a_time))
-    run_id = orders.start(plan, submitted=True)
+    run_id = Orders(journal, cloud.id).start(plan, submitted=True)
     tools = Tools(cloud, plugins(cloud), Settings(reboot_s=300.0), journal.vault)
-    made = []
-
-    share = sharing(cloud)
 
     def observe(_run_id, event):
-        share(event)
         if not event.subject:
             for one in made:
                 one.stop()
 
-    for number in range(3):
-        owner = f"conductor-{at_a_time}-{number}"
-        board = MemoryBoard(Listing(), owner)
-        made.append(Conductor(journal, board, tools, owner=owner, observer=observe, jobs=1))
-    threads = [threading.Thread(target=one.run, daemon=True) for one in made]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    made = [
+        Conductor(journal, SharedBoard(owner, cloud.clock), tools, owner=owner,
+                  observer=observe, jobs=1)
+        for owner in ("one", "two", "three")
+    ]  # fmt: skip
+    conduct(made, cloud.clock, monkeypatch)
     assert set(states(journal, run_id).values()) == {"changed"}
     assert watch.most == at_a_time
     if at_a_time > 1:

@@ -12,7 +12,6 @@ from tests.flows.rolling_scenes import plan_of, request_for
 from tests.unit.cli_samples import PLAN, FakeWiring, cli
 from upgrade_flows import library
 from upgrade_flows.cloud.fake import FakeCloud
-from upgrade_flows.cloud.fake.shared_clock import SharedClock
 from upgrade_flows.errors import PlanChanged, RequestError
 from upgrade_flows.model.request import Rollout
 from upgrade_flows.planning.hosts import ground_of, roll_of
@@ -264,27 +263,3 @@ def test_the_command_refuses_a_plan_of_instances(tmp_path):
     path.write_text(PLAN.to_json())
     code, _, err = cli("simulate", str(path), wiring=Wiring())
     assert (code, "has no schedule" in err) == (2, True)
-
-
-def test_threads_of_a_shared_clock_wake_in_the_order_of_time():
-    clock, seen = SharedClock(0.0), []
-
-    def work(name, *pauses):
-        for pause in pauses:
-            clock.sleep(pause)
-            seen.append((clock.monotonic(), name))
-        return name
-
-    jobs = [clock.start(lambda: work("a", 3, 3)), clock.start(lambda: work("b", 1, 2, 4))]
-    assert [job.result for job in clock.wait(jobs, 100)] == ["a"]
-    assert clock.monotonic() == 6
-    assert clock.wait(jobs[1:], 0.5) == []
-    assert clock.monotonic() == 6.5
-    assert [job.result for job in clock.wait(jobs[1:], 100)] == ["b"]
-    assert seen == [(1, "b"), (3, "a"), (3, "b"), (6, "a"), (7, "b")]
-
-
-def test_a_job_of_a_shared_clock_hands_over_its_error():
-    clock = SharedClock()
-    (job,) = clock.wait([clock.start(lambda: 1 / 0)], 10)
-    assert isinstance(job.error, ZeroDivisionError)

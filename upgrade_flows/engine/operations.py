@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent import futures
 
 from upgrade_flows import errors
@@ -27,9 +27,15 @@ LOG = logging.getLogger(__name__)
 #: how often it is decided anew while nothing ends, in seconds: a schedule may have moved on
 LOOK_S = 2.0
 
+#: a job that is under way
+Doing = futures.Future[State | None]
+
 
 class Engine:
     """Carries runs out, one operation at a time; every operation returns the run's state.
+
+    Jobs are done in threads, and waited for in real time.  Where time is simulated, a subclass
+    replaces what depends on that, and nothing else: ``_pool``, ``_wait`` and ``_idle``.
 
     :param observer: called with each event, in the thread of its subject.
     :param owner: under what name leases are held; by default this process.
@@ -61,6 +67,8 @@ class Engine:
         self._owner = owner or process_owner()
         self._steps_at_a_time = steps_at_a_time
         self._parking = False
+        #: why nothing more began in the last operation, where it was so
+        self.halted = ""
         self._at_work = threading.Lock()
 
     def start(self, plan: Plan) -> str:
@@ -143,11 +151,12 @@ class Engine:
         """Keep in progress what should be, until there is nothing; return the run's state."""
         if not self._at_work.acquire(blocking=False):
             raise errors.RequestError("this engine is at work already; use another one")
+        self.halted = ""
         try:
             width = self._journal.run(run_id).outline.width
             with (
                 self._journal.keeper(self._owner) as keeper,
-                futures.ThreadPoolExecutor(width, thread_name_prefix="subject") as pool,
+                self._pool(width) as pool,
                 futures.ThreadPoolExecutor(
                     width * self._steps_at_a_time, thread_name_prefix="step"
                 ) as step_pool,
@@ -171,13 +180,14 @@ class Engine:
         """Do every job once, as its turn comes; then raise the first error."""
         seen: set[str] = set()
         given_up: set[str] = set()
-        flying: dict[futures.Future[State | None], Job] = {}
+        flying: dict[Doing, Job] = {}
         failed: BaseException | None = None
         decision, now = Decision(), 0.0
         while True:
             if not self._parking and failed is None:
                 now = self._tools.cloud.clock.time()
                 decision = self._journal.claims.decide(run_id, works, given_up, now)
+                self.halted = decision.halted or ""
                 if decision.halted and not seen:
                     LOG.warning("run %s: %s", run_id, decision.halted)
                 for job in decision.jobs:
@@ -188,10 +198,9 @@ class Engine:
             if not flying:
                 if self._parking or failed is not None or decision.wake is None:
                     break
-                self._tools.cloud.clock.sleep(min(max(decision.wake - now, 0.05), 1.0))
+                self._idle(max(decision.wake - now, 0.05))
                 continue
-            done, _ = futures.wait(flying, LOOK_S, return_when=futures.FIRST_COMPLETED)
-            for future in done:
+            for future in self._wait(flying):
                 job = flying.pop(future)
                 failed = failed or future.exception()
                 if failed is None and future.result() in IN_PROGRESS:
@@ -201,3 +210,15 @@ class Engine:
         if not isinstance(failed, (errors.JournalError, errors.SubjectBusy)):
             self._orders.conclude(run_id)
         raise failed
+
+    def _pool(self, width: int) -> futures.Executor:
+        """Return what does the jobs, so many at a time."""
+        return futures.ThreadPoolExecutor(width, thread_name_prefix="subject")
+
+    def _wait(self, flying: Collection[Doing]) -> Iterable[Doing]:
+        """Wait until a job has ended, or it is to be decided anew; return those that have."""
+        return futures.wait(flying, LOOK_S, return_when=futures.FIRST_COMPLETED).done
+
+    def _idle(self, seconds: float) -> None:
+        """Let time pass where nothing is under way, and nothing can begin for so long."""
+        self._tools.cloud.clock.sleep(min(seconds, 1.0))

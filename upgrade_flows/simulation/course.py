@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from concurrent import futures
 from typing import Any
 
-from upgrade_flows.cloud.fake.shared_clock import Job, SharedClock
-from upgrade_flows.engine import operations
-from upgrade_flows.engine.ledger import Observer
+from upgrade_flows.cloud.fake.shared_clock import SharedClock
+from upgrade_flows.engine.operations import LOOK_S, Doing, Engine
 from upgrade_flows.engine.records import Event
-from upgrade_flows.engine.runner import Verify
-from upgrade_flows.engine.scheduler import IN_PROGRESS, Decision, Work
-from upgrade_flows.engine.store import Journal
-from upgrade_flows.engine.worker import Tools, Worker
-from upgrade_flows.model.plan import Plan
 
 #: how long nothing is asked while nothing happens, in simulated seconds
 STILL_S = 60.0
@@ -23,88 +18,47 @@ STILL_S = 60.0
 _BEGINNING = ("moving", "forced", "aborted")
 
 
-class SimulatedEngine(operations.Engine):
-    """An engine whose jobs sleep by a ``SharedClock``, and whose main loop does so, too.
+class SimulatedEngine(Engine):
+    """An engine for a cloud with a ``SharedClock``: its jobs and its main loop sleep by that.
 
-    Everything else is the engine's: journal, schedule, leases, flows.  ``halted`` says why
-    nothing more began, where it was so.
+    Everything else is the engine's: journal, schedule, leases, flows.  Steps of one subject run
+    one after the other.
     """
 
-    def __init__(
-        self,
-        clock: SharedClock,
-        plan: Plan,
-        journal: Journal,
-        tools: Tools,
-        verify: Verify,
-        observer: Observer | None = None,
-    ) -> None:
-        super().__init__(
-            journal,
-            tools.cloud,
-            tools.plugins,
-            tools.settings,
-            observer=self._note,
-            verify=verify,
-            vault=tools.vault,
-        )
-        self._clock, self._told = clock, observer
-        self._width = max((wave.at_a_time for wave in plan.waves), default=1)
-        self._news = True
-        self.halted = ""
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        clock = self._tools.cloud.clock
+        if not isinstance(clock, SharedClock):
+            raise TypeError("time can be simulated by a shared clock only")
+        self._clock = clock
+        self._width = 1
+        self._news = False
         self.events: list[Event] = []
 
-    def _note(self, event: Event) -> None:
+    def _observe(self, run_id: str, event: Event) -> None:
         self.events.append(event)
         if event.what not in _BEGINNING:
             self._news = self._news or not event.step or event.step.startswith("prove-empty:")
-        if self._told is not None:
-            self._told(event)
+        super()._observe(run_id, event)
 
-    def _keep_going(
-        self, run_id: str, works: tuple[Work, ...], worker: Worker, pool: futures.Executor
-    ) -> None:
-        """Do every job once, as its turn comes; raise the first error.
+    def _pool(self, width: int) -> futures.Executor:
+        self._width = width
+        return self._clock.threads()
 
-        As the engine does, which looks anew every two seconds; here that is left out while it
-        can change nothing: as many are at work as may be, or nothing has happened.
+    def _wait(self, flying: Collection[Doing]) -> Iterable[Doing]:
+        """Look as often as the engine does, but let nothing be decided while it cannot matter.
+
+        That is while as many are at work as may be, or nothing has happened.
         """
-        seen: set[str] = set()
-        given_up: set[str] = set()
-        flying: dict[Job, str] = {}
-        decision, asked = Decision(), 0.0
-        while True:
-            now = self._clock.time()
-            late = now >= asked + STILL_S
-            if not self.halted and len(flying) < self._width and (self._news or late):
-                self._news, asked = False, now
-                decision = self._journal.claims.decide(run_id, works, given_up, now)
-                self.halted = decision.halted or ""
-                for job in decision.jobs:
-                    if job.subject not in seen:
-                        seen.add(job.subject)
-                        flying[self._begin(run_id, job, works, worker, given_up)] = job.subject
-            if not flying:
-                if self.halted or decision.wake is None:
-                    return
-                self._clock.sleep(max(decision.wake - now, 0.05))
-                self._news = True
-                continue
-            for done in self._clock.wait(flying, operations.LOOK_S):
-                self._news = True
-                subject = flying.pop(done)
-                if done.error is not None:
-                    raise done.error
-                if done.result in IN_PROGRESS:
-                    given_up.add(subject)
+        self._news = False
+        late = self._clock.time() + STILL_S
+        while not (done := self._clock.wait(flying, LOOK_S)):
+            if len(flying) < self._width and (self._news or self._clock.time() >= late):
+                break
+        return done
 
-    def _begin(
-        self, run_id: str, job: Any, works: tuple[Work, ...], worker: Worker, given_up: set[str]
-    ) -> Job:
-        without = frozenset(given_up)
-        return self._clock.start(
-            lambda: worker.do(run_id, job, works, without), f"simulated-{job.subject}"
-        )
+    def _idle(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
 
 
 def told(events: list[Event], what: str) -> list[tuple[Event, dict[str, Any]]]:

@@ -15,10 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from upgrade_flows.cloud.fake import FakeCloud
-from upgrade_flows.cloud.fake.shared_clock import SharedClock
 from upgrade_flows.engine.ledger import Observer
 from upgrade_flows.engine.store import Journal
-from upgrade_flows.engine.worker import Tools
 from upgrade_flows.flows.host_upgrade.options import Options
 from upgrade_flows.flows.host_upgrade.rules import LEAVING, How
 from upgrade_flows.model.plan import Plan
@@ -63,12 +61,16 @@ def simulate(
     simulated = SimulatedHosts(cloud, scene.reboots(plan))
     known = Registry(plugins.network, plugins.storage, {scene.PLUGIN: simulated}, plugins.placement)
     with _journal() as journal:
-        clock = cloud.clock
-        assert isinstance(clock, SharedClock)
-        tools = Tools(cloud, known, settings or Settings(), Vault.temporary())
-        verify = functools.partial(planner.verify, cloud, known)
-        engine = SimulatedEngine(clock, made, journal, tools, verify, observer)
-        began = clock.time()
+        engine = SimulatedEngine(
+            journal,
+            cloud,
+            known,
+            settings or Settings(),
+            observer=observer,
+            verify=functools.partial(planner.verify, cloud, known),
+            vault=Vault.temporary(),
+        )
+        began = cloud.clock.time()
         run_id = engine.start(made)
         state = engine.run(run_id)
         report = build.build(journal, run_id)

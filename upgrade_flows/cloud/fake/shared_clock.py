@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Collection
+from concurrent import futures
+from typing import Any, ParamSpec, TypeVar
 
 from upgrade_flows.cloud.fake.clock import FakeClock
 
-
-class Job:
-    """Something that a thread of a ``SharedClock`` does: ``done``, and then its ``result``.
-
-    ``error`` is what it raised.
-    """
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._work = work
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        """Do it."""
-        try:
-            self.result = self._work()
-        except BaseException as exc:
-            self.error = exc
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Sleeper:
@@ -44,7 +28,9 @@ class SharedClock(FakeClock):
     The threads take turns: who sleeps, or ends, hands over to the one that wakes first, of
     several the one that fell asleep first.  So a thread is never overtaken by time while it
     works, and the same work is done in the same order every time.  The thread that made the
-    clock has the first turn; all others are begun with ``start``.
+    clock has the first turn; all others are begun with ``start``, or by an executor
+    (``threads``).  Whoever waits for another thread does so with ``wait``: to wait in real
+    time is to keep the turn.
     """
 
     def __init__(self, start: float = 1_750_000_000.0) -> None:
@@ -53,34 +39,41 @@ class SharedClock(FakeClock):
         self._count = 0
         self._mine = threading.local()
         self._mine.sleeper = _Sleeper()
-        self._waiting: tuple[frozenset[Job], _Sleeper] | None = None
+        self._waiting: dict[_Sleeper, Collection[futures.Future[Any]]] = {}
 
-    def start(self, work: Callable[[], Any], name: str = "") -> Job:
+    def start(self, work: Callable[[], T]) -> futures.Future[T]:
         """Do something in a thread of its own, from the next time that the caller sleeps."""
-        job, sleeper = Job(work), _Sleeper()
+        job: futures.Future[T] = futures.Future()
+        sleeper = _Sleeper()
 
         def live() -> None:
             self._mine.sleeper = sleeper
             sleeper.turn.acquire()
-            job.run()
-            job.done = True
-            if self._waiting is not None and job in self._waiting[0]:
-                self._plan(self._waiting[1], self._passed)
-                self._waiting = None
+            try:
+                job.set_result(work())
+            except BaseException as exc:
+                job.set_exception(exc)
+            for other, awaited in list(self._waiting.items()):
+                if job in awaited:
+                    self._wake(other)
             self._hand_over()
 
         self._plan(sleeper, self._passed)
-        threading.Thread(target=live, name=name or None, daemon=True).start()
+        threading.Thread(target=live, name="simulated", daemon=True).start()
         return job
 
-    def wait(self, jobs: Iterable[Job], seconds: float) -> list[Job]:
+    def threads(self) -> futures.Executor:
+        """Return an executor whose threads share this clock: each job has its own at once."""
+        return _Threads(self)
+
+    def wait(self, jobs: Collection[futures.Future[T]], seconds: float) -> list[futures.Future[T]]:
         """Sleep until one of the jobs is done, at most for so long; return those that are."""
-        meant = list(jobs)
-        if not any(job.done for job in meant):
-            self._waiting = frozenset(meant), self._sleeper()
+        if not any(job.done() for job in jobs):
+            sleeper = self._sleeper()
+            self._waiting[sleeper] = frozenset(jobs)
             self.sleep(seconds)
-            self._waiting = None
-        return [job for job in meant if job.done]
+            self._waiting.pop(sleeper, None)
+        return [job for job in jobs if job.done()]
 
     def sleep(self, seconds: float) -> None:
         """Let the others work until simulated time has passed.
@@ -103,6 +96,11 @@ class SharedClock(FakeClock):
         sleeper.awaited = self._count
         heapq.heappush(self._agenda, (at, self._count, sleeper))
 
+    def _wake(self, sleeper: _Sleeper) -> None:
+        """Let a thread that waits go on now, when its turn comes."""
+        del self._waiting[sleeper]
+        self._plan(sleeper, self._passed)
+
     def _hand_over(self) -> None:
         """Give the turn to the thread that wakes next: it may be the caller's own."""
         while self._agenda:
@@ -115,3 +113,22 @@ class SharedClock(FakeClock):
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("a shared clock cannot be kept: its threads cannot")
+
+
+class _Threads(futures.Executor):
+    """Threads of a shared clock; who shuts it down sleeps until all of them have ended."""
+
+    def __init__(self, clock: SharedClock) -> None:
+        self._clock = clock
+        self._jobs: list[futures.Future[Any]] = []
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> futures.Future[T]:
+        """Do something in a thread of its own."""
+        job = self._clock.start(lambda: fn(*args, **kwargs))
+        self._jobs.append(job)
+        return job
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait until nothing is done any more; what was submitted is under way already."""
+        while wait and (left := [job for job in self._jobs if not job.done()]):
+            self._clock.wait(left, 3600.0)
