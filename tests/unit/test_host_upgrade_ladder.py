@@ -24,12 +24,14 @@ REBOOTING = Server("i1", "web", "REBOOT", task_state="rebooting")
 BUILDING = Server("i1", "web", "BUILD")
 LIVE = Migration("m1", "running", "live-migration", "h1", "h2")
 QUEUED = dataclasses.replace(LIVE, status="queued")
+PREPARING = dataclasses.replace(LIVE, status="preparing")
 COLD = Migration("m1", "migrating", "migration", "h1", "h2")
 
 SEEN = {
     "resting": (RESTING, None),
     "live": (MIGRATING, LIVE),
     "queued": (MIGRATING, QUEUED),
+    "preparing": (MIGRATING, PREPARING),
     "cold": (MIGRATING, COLD),
     "error": (BROKEN, None),
     "rebooting": (REBOOTING, None),
@@ -79,8 +81,22 @@ def test_one_that_is_late_is_forced_where_the_guest_may_stand_still():
 
 
 def test_one_that_does_not_run_yet_cannot_be_forced_and_is_aborted():
-    seen = [(0, "resting"), (31, "queued")]
+    seen = [(0, "resting"), (31, "preparing")]
     assert story(seen, dataclasses.replace(POLICY, may_pause=True)) == ["start", "abort"]
+
+
+def test_the_time_of_one_that_waits_behind_others_begins_when_its_turn_comes():
+    seen = [(0, "resting"), (50, "queued"), (90, "queued"), (91, "live"), (119, "live"),
+            (121, "live")]  # fmt: skip
+    assert story(seen) == ["start", "nothing", "nothing", "nothing", "nothing", "abort"]
+
+
+def test_one_that_waits_behind_others_for_ever_is_given_up():
+    assert story([(0, "resting"), (1, "queued"), (102, "queued")]) == [
+        "start",
+        "nothing",
+        "give up",
+    ]
 
 
 def test_one_that_cannot_be_aborted_is_given_up_and_left_alone_then():

@@ -114,6 +114,9 @@ def _under_way(
         return _patience(mover, server, now, deadline)
     if mover.since is None:  # an attempt of a process that is gone, or of somebody else
         mover.begin(flight.destination, now)
+    if flight.status == "queued":  # Nova sends one after the other: its time has not begun
+        mover.since = now
+        return _patience(mover, server, now, policy.cold_s)
     assert mover.since is not None
     deadline = policy.live_deadline(mover.memory_mb)
     if now - mover.since <= deadline:
