@@ -9,7 +9,7 @@ import pytest
 from tests.functional import rolling
 from tests.functional.instances import Wish, make, owner, truth
 from tests.functional.rolling import FAKE, NEW_KERNEL, OLD_KERNEL, VIRT, Rolling
-from tests.lab import api, hosts, seed
+from tests.lab import api, hosts, reset, seed
 from tests.lab.hosts import probe
 from upgrade_flows.flows.host_upgrade.options import CHOICE
 from upgrade_flows.model.report import State
@@ -64,6 +64,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(cloud, tmp_path_factory):
+    reset.reset()
     hosts.up()
     hosts.old(*HOSTS)
     runs = Rolling(cloud, tmp_path_factory.mktemp("journal"))

@@ -9,7 +9,7 @@ import pytest
 from tests.functional import rolling
 from tests.functional.instances import Wish, make
 from tests.functional.rolling import FAKE, NEW_KERNEL, OLD_KERNEL, Rolling
-from tests.lab import hosts
+from tests.lab import hosts, reset
 from upgrade_flows.model.report import State
 
 PLAYBOOKS = Path(__file__).resolve().parent / "playbooks"
@@ -18,6 +18,7 @@ OUT = 2
 
 @pytest.fixture(scope="module")
 def story(cloud, tmp_path_factory):
+    reset.reset()
     hosts.old(*FAKE)
     runs = Rolling(cloud, tmp_path_factory.mktemp("journal"))
     make([Wish(f"played-{number}", f"fake{number}") for number in range(1, 5)])

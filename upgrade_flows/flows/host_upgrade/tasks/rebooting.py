@@ -164,7 +164,7 @@ def await_compute(step: HostStep, since: float) -> None:
             lambda: compute.service(step.host),
             lambda service: service.up and moment(service.updated) >= int(since),
             deadline_s=deadline,
-            most_s=2.0,
+            most_s=1.0,
         )
     except errors.TimedOut as exc:
         raise errors.StepFailed(

@@ -129,6 +129,6 @@ devices
 clock
 versions
 reboot_required
-sleep 0.5 2>/dev/null || sleep 1
+sleep 0.25 2>/dev/null || sleep 1
 [ -n "$processor" ] && say processor "$processor" "$(processor_times)"
 say end upgrade-flows
