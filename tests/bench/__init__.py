@@ -5,5 +5,6 @@ BENCHMARKS = {
     "recreate": "the published recipe by hand against snapshot and rebind: downtime, wall time",
     "durable": "what a step on record costs: ours, TaskFlow's own, DBOS, and INSERT and COMMIT",
     "scale": "ten times the subjects, memory, and a second conductor, on redis and PostgreSQL",
+    "hosts": "six hosts of the lab from old to new: a plain script against ours, wall time",
     "planner": "rolling upgrades of clouds of 100 to 10,000 hosts: makespan, moves, cost",
 }

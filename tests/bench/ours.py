@@ -32,9 +32,9 @@ class Program:
         """Bring an instance into its host's mode; return its id now, and what was declared."""
         plan = self.folder / "plan.json"
         scope = ("--server", server_id, "--strategy", strategy)
-        self._type("plan", "recreate", *scope, "-o", str(plan))
-        self._type("run", str(plan), "--yes")
-        self._type("commit", "--yes")
+        self.type("plan", "recreate", *scope, "-o", str(plan))
+        self.type("run", str(plan), "--yes")
+        self.type("commit", "--yes")
         action = Plan.from_json(plan.read_text()).action(server_id)
         journal = Journal.open(self._journal)
         try:
@@ -53,7 +53,11 @@ class Program:
     def _journal(self) -> str:
         return f"sqlite:///{self.folder}/journal.db"
 
-    def _type(self, *words: str) -> None:
+    def type(self, *words: str) -> None:
+        """Type a command, and wait until it has ended.
+
+        :raises BenchError: its exit code is not 0.
+        """
         start = time.monotonic()
         options = ("--journal", self._journal, "--log-file", str(self.folder / "log"))
         done = subprocess.run(
