@@ -243,3 +243,15 @@ def test_a_resize_of_its_owner_is_not_confirmed_for_them(scene):
     scene.drain(options={"limits": {"migrations_per_host": 1}})
     assert scene.where(first, web) == [("h2", "ACTIVE"), ("h4", "VERIFY_RESIZE")]
     assert scene.cloud.count("compute.confirm_migration") == 0
+
+
+def test_one_that_has_left_but_is_never_confirmed_is_given_up_and_named(scene):
+    off = scene.add("off", "SHUTOFF", target="h2")
+    no = errors.Conflict("not now")
+    scene.cloud.faults.fail("compute.confirm_migration", no, times=None)
+    with pytest.raises(errors.StepFailed) as failed:
+        scene.drain()
+    assert f"off ({off}): it is on h2, but VERIFY_RESIZE: its migration has not come" in str(
+        failed.value
+    )
+    assert scene.where(off) == [("h2", "VERIFY_RESIZE")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conductors.fleet import Fleet
+from tests.functional.killing import NAMES
 from tests.lab import api, reset
 from tests.lab.settings import Settings
 
@@ -27,3 +29,16 @@ def cloud(lab):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OS_CLIENT_CONFIG_FILE", str(lab.clouds_yaml))
         return clients.connect("lab-admin")
+
+
+@pytest.fixture(scope="module")
+def fleet(lab, tmp_path_factory):
+    """Return three conductors at work, with redis and PostgreSQL of their own."""
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    fleet.furnish(ttl_s=5.0)
+    try:
+        for name in NAMES:
+            fleet.start(name)
+        yield fleet
+    finally:
+        fleet.down()

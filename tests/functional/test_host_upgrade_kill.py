@@ -7,10 +7,9 @@ import random
 
 import pytest
 
-from tests.conductors.fleet import Fleet
 from tests.functional import rolling
 from tests.functional.instances import Wish, make
-from tests.functional.killing import NAMES, CommandLine, Killer, Operator
+from tests.functional.killing import CommandLine, Killer, Operator
 from tests.functional.rolling import NEW_KERNEL, OLD_KERNEL, Rolling
 from tests.lab import hosts, reset
 from upgrade_flows.model.report import State
@@ -87,18 +86,6 @@ def test_no_instance_is_lost_or_in_another_state(killed):
 
 def test_never_more_hosts_were_out_of_service_than_allowed(killed):
     assert 0 < killed["runs"].out_at_most(killed["run"]) <= OUT
-
-
-@pytest.fixture(scope="module")
-def fleet(lab, tmp_path_factory):
-    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
-    fleet.furnish(ttl_s=5.0)
-    try:
-        for name in NAMES:
-            fleet.start(name)
-        yield fleet
-    finally:
-        fleet.down()
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from tests.conductors.fleet import Fleet
 from tests.expectations import unexpected
 from tests.functional.instances import Wish, changes, make, truth
-from tests.functional.killing import NAMES, Killer, Operator
+from tests.functional.killing import Killer, Operator
 from tests.functional.runs import Runs
 from tests.lab import agents, api
 from upgrade_flows.model.report import State
@@ -27,18 +26,6 @@ SHOWN = {
 }
 STRATEGIES = list(SHOWN)
 KEPT = ("rebind", "cold-migrate", "shelve")  # their rollback gives back the same instance
-
-
-@pytest.fixture(scope="module")
-def fleet(lab, tmp_path_factory):
-    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
-    fleet.furnish(ttl_s=5.0)
-    try:
-        for name in NAMES:
-            fleet.start(name)
-        yield fleet
-    finally:
-        fleet.down()
 
 
 @pytest.fixture(scope="module")

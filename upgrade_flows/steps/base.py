@@ -169,8 +169,12 @@ def residue(
 ) -> dict[str, Any]:
     """Describe what an undo leaves behind, as plain JSON."""
     name = getattr(call, "__qualname__", getattr(call, "__name__", repr(call)))
-    said = f"{name}({', '.join(repr(arg) for arg in args)})"
+    said = f"{name}({', '.join(_short(repr(arg)) for arg in args)})"
     return {"residue": codec.to_plain(Residue(step=step.name, call=said, why=str(why)))}
+
+
+def _short(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _dashed(name: str) -> str:

@@ -278,8 +278,10 @@ class Drain:
     def _follow(self, mover: Mover) -> None:
         """Look at an instance that is not on the host any more, until it is through."""
         state, server = evidence.arrived(self._ctx, mover, self._host)
-        if state == "confirm":
-            self._tried(self._ctx.cloud.compute.confirm_migration, mover.id)
+        if state in ("confirm", "later"):
+            if state == "confirm":
+                self._tried(self._ctx.cloud.compute.confirm_migration, mover.id)
+            self._be_patient(mover, server)
         elif state == "gone":
             self._forget(mover)
         elif state == "here":
@@ -297,6 +299,21 @@ class Drain:
             self._forget(mover)
         elif state.startswith("failed"):
             mover.given_up, mover.since = state, None
+
+    def _be_patient(self, mover: Mover, server: Server | None) -> None:
+        """Give an instance up that has left, but whose migration does not come to its end."""
+        now = self._ctx.cloud.clock.monotonic()
+        if mover.waiting_since is None:
+            mover.waiting_since = now
+        elif now - mover.waiting_since > self._policy.cold_s and not mover.given_up:
+            status, where = (server.status, server.host) if server else ("gone", "")
+            mover.since = None
+            mover.given_up = (
+                f"it is on {where}, but {status}: its migration has not come to its end within"
+                f" {self._policy.cold_s:g} s (openstack server resize confirm {mover.id}, if it"
+                " waits for that)"
+            )
+            self._tell("unmoved", mover, mover.given_up)
 
     def _forget(self, mover: Mover) -> None:
         self._ctx.records.release(mover.id)

@@ -39,11 +39,11 @@ class ProveWithCanary(HostStep):
         try:
             self._remove()
             said = self._prove(wanted)
+            self._remove()
         except errors.UpgradeFlowsError:
             fence(self.ctx, self.host)
             undo(self, self._remove)
             raise
-        self._remove()
         return said
 
     def revert(self, **_: object) -> dict[str, Any] | None:
