@@ -44,6 +44,8 @@ def http():
 CHANGES = {
     "stop": (lambda c: c.compute.stop("s"), "POST", ACTION, {"os-stop": None}),
     "start": (lambda c: c.compute.start("s"), "POST", ACTION, {"os-start": None}),
+    "pause": (lambda c: c.compute.pause("s"), "POST", ACTION, {"pause": None}),
+    "unpause": (lambda c: c.compute.unpause("s"), "POST", ACTION, {"unpause": None}),
     "lock": (
         lambda c: c.compute.lock("s", "why"),
         "POST",
@@ -127,6 +129,66 @@ CHANGES = {
         "POST",
         f"{NOVA}/servers/s/os-interface",
         {"interfaceAttachment": {"port_id": "p"}},
+    ),
+    "detach port": (
+        lambda c: c.compute.detach_port("s", "p"),
+        "DELETE",
+        f"{NOVA}/servers/s/os-interface/p",
+        None,
+    ),
+    "delete port": (
+        lambda c: c.network.delete_port("p"),
+        "DELETE",
+        f"{NEUTRON}/v2.0/ports/p",
+        None,
+    ),
+    "associate": (
+        lambda c: c.network.associate("f", "p", "10.0.0.1"),
+        "PUT",
+        f"{NEUTRON}/v2.0/floatingips/f",
+        {"floatingip": {"port_id": "p", "fixed_ip_address": "10.0.0.1"}},
+    ),
+    "associate with the first address": (
+        lambda c: c.network.associate("f", "p"),
+        "PUT",
+        f"{NEUTRON}/v2.0/floatingips/f",
+        {"floatingip": {"port_id": "p"}},
+    ),
+    "delete volume": (
+        lambda c: c.volumes.delete("v"),
+        "DELETE",
+        f"{CINDER}/volumes/v",
+        None,
+    ),
+    "volume metadata": (
+        lambda c: c.volumes.set_metadata("v", {"a": "1"}),
+        "POST",
+        f"{CINDER}/volumes/v/metadata",
+        {"metadata": {"a": "1"}},
+    ),
+    "delete snapshot": (
+        lambda c: c.volumes.delete_snapshot("n"),
+        "DELETE",
+        f"{CINDER}/snapshots/n",
+        None,
+    ),
+    "snapshot metadata": (
+        lambda c: c.volumes.set_snapshot_metadata("n", {"a": "1"}),
+        "POST",
+        f"{CINDER}/snapshots/n/metadata",
+        {"metadata": {"a": "1"}},
+    ),
+    "image properties": (
+        lambda c: c.images.set_properties("i", {"a/b": "1"}),
+        "PATCH",
+        f"{GLANCE}/v2/images/i",
+        [{"op": "add", "path": "/a~1b", "value": "1"}],
+    ),
+    "release": (
+        lambda c: c.placement.release("c"),
+        "DELETE",
+        f"{PLACEMENT}/allocations/c",
+        None,
     ),
     "import key": (
         lambda c: c.compute.import_keypair("k", "ssh-x"),

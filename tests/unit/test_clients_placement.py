@@ -64,3 +64,71 @@ def test_what_a_consumer_holds_is_told_by_provider(http):
 def test_an_unknown_consumer_holds_nothing(http):
     http.get(f"{PLACEMENT}/allocations/s9", json={"allocations": {}})
     assert cloud_on(http).placement.allocations("s9") == {}
+
+
+def has(http, **providers):
+    """Let providers have VCPUs and memory: total and used of each, by the provider's id."""
+    for uuid, kinds in providers.items():
+        inventories = {kind: {"total": total} for kind, (total, _) in kinds.items()}
+        usages = {kind: used for kind, (_, used) in kinds.items()}
+        http.get(f"{PROVIDERS}/{uuid}/inventories", json={"inventories": inventories})
+        http.get(f"{PROVIDERS}/{uuid}/usages", json={"usages": usages})
+
+
+def test_room_is_held_for_a_new_consumer_of_our_type_where_the_host_has_it(http):
+    has(http, r={"MEMORY_MB": (512, 0)}, c={"VCPU": (4, 0)})
+    http.put(f"{PLACEMENT}/allocations/mine", status_code=204)
+    resources = {"VCPU": 2, "MEMORY_MB": 64, "DISK_GB": 0}
+    cloud_on(http).placement.hold("mine", "h1", resources, "us", "run/1")
+    assert http.last_request.json() == {
+        "allocations": {
+            "r": {"resources": {"MEMORY_MB": 64}},
+            "c": {"resources": {"VCPU": 2}},
+        },
+        "consumer_generation": None,
+        "consumer_type": "UPGRADE_FLOWS",
+        "project_id": "us",
+        "user_id": "run/1",
+    }
+    assert http.last_request.headers["OpenStack-API-Version"] == "placement 1.39"
+
+
+def test_room_is_held_at_a_part_that_has_it_left(http):
+    has(http, r={"VCPU": (4, 3)}, c={"VCPU": (4, 2)})
+    http.put(f"{PLACEMENT}/allocations/mine", status_code=204)
+    cloud_on(http).placement.hold("mine", "h1", {"VCPU": 2}, "us", "run/1")
+    assert http.last_request.json()["allocations"] == {"c": {"resources": {"VCPU": 2}}}
+
+
+def test_a_placement_that_knows_no_types_is_told_none(http):
+    has(http, r={"VCPU": (4, 0)}, c={})
+    http.put(f"{PLACEMENT}/allocations/mine", status_code=204)
+    cloud = cloud_on(http)
+    cloud.placement.__dict__["_version"] = (1, 37)
+    cloud.placement.hold("mine", "h1", {"VCPU": 2}, "us", "run/1")
+    assert "consumer_type" not in http.last_request.json()
+
+
+@pytest.mark.parametrize(
+    ("resources", "why"), [({"VCPU": 9}, "would violate"), ({"FPGA": 1}, "h1 has no FPGA")]
+)
+def test_room_that_is_not_there_is_a_conflict(http, resources, why):
+    has(http, r={"VCPU": (4, 0)}, c={})
+    refused = {"errors": [{"detail": "Unable to allocate: would violate inventory constraints"}]}
+    http.put(f"{PLACEMENT}/allocations/mine", status_code=409, json=refused)
+    with pytest.raises(errors.Conflict, match=why):
+        cloud_on(http).placement.hold("mine", "h1", resources, "us", "run/1")
+
+
+def test_what_is_not_held_is_released_all_the_same(http):
+    http.delete(f"{PLACEMENT}/allocations/mine", status_code=404, json={"errors": []})
+    cloud_on(http).placement.release("mine")
+    assert http.last_request.method == "DELETE"
+
+
+def test_a_consumer_tells_its_project_and_its_user(http):
+    held = {"allocations": {"r": {"resources": {"VCPU": 2}}}, "project_id": "p", "user_id": "u"}
+    http.get(f"{PLACEMENT}/allocations/mine", json=held)
+    http.get(f"{PLACEMENT}/allocations/none", json={"allocations": {}})
+    assert cloud_on(http).placement.holder("mine") == ("p", "u")
+    assert cloud_on(http).placement.holder("none") is None

@@ -5,9 +5,10 @@ import requests
 import requests_mock
 from urllib3 import exceptions as urllib3
 
-from tests.unit.clients_http import KEYSTONE, NOVA, cloud_on
+from tests.unit.clients_http import KEYSTONE, NOVA, cloud_on, options
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import NewServer
+from upgrade_flows.cloud.api import Credentials, NewServer
+from upgrade_flows.cloud.clients import connect
 
 SERVER = {"server": {"id": "x", "name": "n", "status": "ACTIVE"}}
 BUSY = {"status_code": 503, "json": {"error": {"message": "busy"}}}
@@ -132,3 +133,36 @@ def test_projects_that_refuse_a_token_are_named(http):
 
 def test_the_id_is_keystone_and_the_region(http):
     assert cloud_on(http).id == "http://keystone.test/v3#R1"
+
+
+TOKEN_ALONE = {"auth_url": KEYSTONE, "token": "gAAAAA-given", "project_id": "p-own"}
+APPLICATION = {
+    "auth_url": KEYSTONE,
+    "application_credential_id": "a",
+    "application_credential_secret": "s",
+}
+WITH_CODE = {**options()["auth"], "passcode": "123456", "auth_methods": ["v3password", "v3totp"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "auth", "renewable"),
+    [
+        ("password", options()["auth"], True),
+        ("v3applicationcredential", APPLICATION, True),
+        ("v3token", TOKEN_ALONE, False),
+        ("token", TOKEN_ALONE, False),
+        ("v3multifactor", WITH_CODE, False),
+    ],
+)
+def test_credentials_tell_when_their_token_ends_and_whether_there_is_another(
+    http, kind, auth, renewable
+):
+    cloud_on(http)
+    cloud = connect(options={"region_name": "R1", "auth_type": kind, "auth": auth})
+    assert cloud.credentials() == Credentials(expires=4070908800.0, renewable=renewable)
+
+
+def test_credentials_without_a_keystone_do_not_say_when_they_end():
+    auth = {"token": "x", "endpoint": NOVA}
+    cloud = connect(options={"region_name": "R1", "auth_type": "admin_token", "auth": auth})
+    assert cloud.credentials() == Credentials(expires=None, renewable=False)

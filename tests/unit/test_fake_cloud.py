@@ -566,7 +566,7 @@ def test_calls_are_listed_and_counted_by_name(cloud):
     server = cloud.add_server("web")
     cloud.network.ports(device_id=server)
     cloud.network.ports()
-    assert cloud.calls == [("network.ports", (server,)), ("network.ports", (None,))]
+    assert cloud.calls == [("network.ports", (server, None)), ("network.ports", (None, None))]
     assert cloud.count("network.ports") == 2
 
 

@@ -147,7 +147,10 @@ class VolumeAttachment:
 
 @dataclass(frozen=True)
 class Volume:
-    """A Cinder volume; size in GiB."""
+    """A Cinder volume; size in GiB, ``metadata`` as its owner may change it.
+
+    ``image_properties`` are those of the image that it was made of, where it was.
+    """
 
     id: str
     name: str
@@ -160,6 +163,21 @@ class Volume:
     multiattach: bool = False
     encrypted: bool = False
     attachments: tuple[VolumeAttachment, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    image_properties: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A Cinder snapshot; size in GiB, that of its volume when it was taken."""
+
+    id: str
+    name: str
+    status: str
+    volume_id: str
+    size_gb: int
+    project_id: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -270,8 +288,8 @@ class Inventory:
     ``keypairs`` maps a user id to the names of their keys; ``managed`` maps a server id to
     who manages it ("Heat stack web (…)"); ``closed_projects`` are those in which we get no token.
     They hold only what the scope needed.  ``traits`` are those of each host in Placement, read
-    for capabilities that roll and only where a flavor asks for some; ``facts`` is what a host
-    plugin saw of a host, and ``troubles`` why a host's upgrade would fail, by host.
+    for capabilities that choose hosts and only where a flavor asks for some; ``facts`` is what a
+    host plugin saw of a host, and ``troubles`` why a host's upgrade would fail, by host.
     """
 
     cloud_id: str
@@ -364,6 +382,18 @@ class Inventory:
     def flavor_named(self, name: str) -> Flavor | None:
         """Return the flavor with that name, or None."""
         return next((flavor for flavor in self.flavors if flavor.name == name), None)
+
+    def flavor_of(self, server: Server) -> Flavor | None:
+        """Return the flavor that a server was booted with; None if it is gone, or has changed.
+
+        Nova embeds the flavor in the instance without its id; a flavor of the same name that
+        differs now would give a different instance.
+        """
+        now = self.flavor_named(server.flavor.name)
+        if now is None:
+            return None
+        then = codec.to_plain(server.flavor) | {"id": now.id}
+        return now if codec.to_plain(now) == then else None
 
     def to_plain(self) -> dict[str, Any]:
         """Return the inventory as plain JSON."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
+from upgrade_flows.cloud.fake.durations import DURATIONS
 from upgrade_flows.cloud.fake.transfers import SCHEDULING
-from upgrade_flows.cloud.fake.world import DURATIONS, World
+from upgrade_flows.cloud.fake.world import World
 from upgrade_flows.engine.records import Event, SubjectRecord
 from upgrade_flows.model.report import State
 from upgrade_flows.planning.rolling import Fleet, Ground, Move, Roll, Window

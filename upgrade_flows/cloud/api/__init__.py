@@ -8,24 +8,26 @@ implementation: one call for each thousand items, none for each item.
 from upgrade_flows.cloud.api.cloud import (
     Clock,
     Cloud,
-    Images,
     Network,
     Orchestration,
     Placement,
-    Volumes,
 )
 from upgrade_flows.cloud.api.compute import Compute
 from upgrade_flows.cloud.api.facts import (
+    Credentials,
     HostService,
     Hypervisor,
     InstanceAction,
     Memory,
     Migration,
     NewServer,
+    NewVolume,
     PortBinding,
     Provider,
     Stock,
+    Subnet,
 )
+from upgrade_flows.cloud.api.storage import Images, Volumes
 from upgrade_flows.model.inventory import Aggregate
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Clock",
     "Cloud",
     "Compute",
+    "Credentials",
     "HostService",
     "Hypervisor",
     "Images",
@@ -41,10 +44,12 @@ __all__ = [
     "Migration",
     "Network",
     "NewServer",
+    "NewVolume",
     "Orchestration",
     "Placement",
     "PortBinding",
     "Provider",
     "Stock",
+    "Subnet",
     "Volumes",
 ]

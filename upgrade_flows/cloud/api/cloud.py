@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from upgrade_flows.cloud.api.compute import Compute
-from upgrade_flows.cloud.api.facts import PortBinding, Provider
+from upgrade_flows.cloud.api.facts import Credentials, PortBinding, Provider, Subnet
+from upgrade_flows.cloud.api.storage import Images, Volumes
 from upgrade_flows.model.inventory import (
     Agent,
     FloatingIP,
-    Image,
     Port,
+    Quota,
     Room,
-    Volume,
 )
 
 
@@ -33,11 +33,28 @@ class Clock(Protocol):
 class Network(Protocol):
     """Neutron."""
 
-    def ports(self, device_id: str | None = None) -> Iterable[Port]:
-        """Return ports of all projects."""
+    def ports(self, device_id: str | None = None, mac_address: str | None = None) -> Iterable[Port]:
+        """Return ports of all projects, or those of a device, or those with a MAC address."""
 
     def port(self, port_id: str) -> Port:
         """Return one port."""
+
+    def find_ports(self, name: str) -> tuple[Port, ...]:
+        """Return the ports of a name, in all projects."""
+
+    def create_port(self, like: Port) -> Port:
+        """Create a free, unbound port that is what ``like`` is, and return it as it was made.
+
+        Its network, project, name, description, admin state, MAC and fixed addresses (chosen by
+        Neutron where ``like`` has none), security groups (none where it has none), allowed
+        address pairs, port security, QoS policy, DNS name, DHCP options, VNIC type and tags.
+
+        :raises Conflict: the MAC or a fixed address is taken.
+        :raises TooLarge: the project may have no more ports.
+        """
+
+    def delete_port(self, port_id: str) -> None:
+        """Delete a port, also one that a server holds; its floating IPs lead nowhere then."""
 
     def bind(self, port_id: str, host: str) -> Port:
         """Bind an unbound port to a host, and return it as it is then.
@@ -71,37 +88,25 @@ class Network(Protocol):
     def floating_ips(self, port_id: str | None = None) -> Iterable[FloatingIP]:
         """Return floating IPs of all projects, or those of one port."""
 
+    def associate(
+        self, floating_ip_id: str, port_id: str, fixed_address: str | None = None
+    ) -> None:
+        """Let a floating IP lead to a port, wherever it led before.
+
+        :param fixed_address: which of the port's addresses; without it, its first IPv4 one.
+        """
+
+    def quota(self, project_id: str) -> Quota:
+        """Return limits and usage: ``ports``."""
+
     def agents(self) -> Iterable[Agent]:
         """Return all agents."""
 
     def networks(self) -> Iterable[str]:
         """Return the ids of all networks."""
 
-
-class Volumes(Protocol):
-    """Cinder."""
-
-    def volumes(self) -> Iterable[Volume]:
-        """Return volumes of all projects."""
-
-    def volume(self, volume_id: str) -> Volume:
-        """Return one volume."""
-
-
-class Images(Protocol):
-    """Glance."""
-
-    def images(self) -> Iterable[Image]:
-        """Return all images that we may see."""
-
-    def image(self, image_id: str) -> Image:
-        """Return one image."""
-
-    def find(self, name: str) -> tuple[Image, ...]:
-        """Return the images of a name."""
-
-    def delete(self, image_id: str) -> None:
-        """Delete an image."""
+    def subnet(self, subnet_id: str) -> Subnet:
+        """Return one subnet."""
 
 
 class Placement(Protocol):
@@ -129,6 +134,23 @@ class Placement(Protocol):
 
     def allocations(self, consumer: str) -> dict[str, dict[str, int]]:
         """Return what a consumer holds, by the id of the resource provider; may be nothing."""
+
+    def hold(
+        self, consumer: str, host: str, resources: dict[str, int], project_id: str, user_id: str
+    ) -> None:
+        """Take room on a compute host for a new consumer, whose id is any UUID that is not used.
+
+        The host may be disabled; the room is gone for the scheduler until it is released.
+
+        :raises Conflict: there is not so much room, or the consumer holds something already.
+        :raises NotFound: Placement knows no provider of that name.
+        """
+
+    def release(self, consumer: str) -> None:
+        """Give back all that a consumer holds; it may be nothing."""
+
+    def holder(self, consumer: str) -> tuple[str, str] | None:
+        """Return project and user of a consumer; None if it holds nothing."""
 
 
 class Orchestration(Protocol):
@@ -176,6 +198,9 @@ class Cloud(Protocol):
         :raises Unauthorized: the credentials are refused.
         :raises Forbidden: they are not an administrator's.
         """
+
+    def credentials(self) -> Credentials:
+        """Return how long our credentials let us in; authenticates if that was not done."""
 
     def projects_without_us(self, project_ids: set[str]) -> set[str]:
         """Return the projects in which we cannot get a token (needed to re-create there)."""

@@ -49,6 +49,18 @@ class Compute(Protocol):
     def start(self, server_id: str) -> None:
         """Power a server on; Nova plugs its ports anew."""
 
+    def pause(self, server_id: str) -> None:
+        """Stop the guest's processors; its memory and its network stay where they are."""
+
+    def unpause(self, server_id: str) -> None:
+        """Let a paused guest go on."""
+
+    def console(self, server_id: str, lines: int | None = None) -> str:
+        """Return what a server's serial console has shown, the last lines or all.
+
+        :raises Conflict: the server is on no host yet.
+        """
+
     def lock(self, server_id: str, reason: str) -> None:
         """Lock a server against its owner."""
 
@@ -121,7 +133,23 @@ class Compute(Protocol):
         """Say whether a volume goes with its server (microversion 2.85)."""
 
     def attach_port(self, server_id: str, port_id: str) -> None:
-        """Attach an existing port."""
+        """Attach an existing port, as the last one; it is plugged when this returns.
+
+        :raises Conflict: another device holds the port, or it is of another project.
+        :raises Unavailable: it has a DNS name that is not the server's hostname (Nova answers
+            500), or Nova could not plug it.
+        """
+
+    def detach_port(self, server_id: str, port_id: str) -> None:
+        """Detach a port; the guest must acknowledge that it is unplugged.
+
+        A port that Nova made is deleted, one that was there before is unbound and of nobody;
+        nothing shows which of the two a port is.  Another server can take it then.  Everything is
+        found out after the answer, also that the server has no such port.
+
+        :raises Conflict: the server is neither ACTIVE, PAUSED nor SHUTOFF, or something is under
+            way.
+        """
 
     def refresh_port(self, server_id: str, port_id: str) -> None:
         """Make Nova look at a server's port again, and forget it if another device holds it.

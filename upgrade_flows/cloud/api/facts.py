@@ -45,6 +45,37 @@ class NewServer:
 
 
 @dataclass(frozen=True)
+class NewVolume:
+    """What a volume is created from.
+
+    Empty, or filled from one of ``source_volume_id`` (a volume that may be in use: it is cloned
+    as it is at that moment), ``snapshot_id`` and ``image_id``; it is not smaller than that.
+    Without ``volume_type`` it gets its source's, or the cloud's default.
+    """
+
+    name: str
+    size_gb: int
+    project_id: str
+    volume_type: str = ""
+    source_volume_id: str = ""
+    snapshot_id: str = ""
+    image_id: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How long what we were given lets us in.
+
+    :param expires: when the token ends, in epoch seconds; None where nothing says so.
+    :param renewable: whether a new token is got when it has ended: not of a token alone.
+    """
+
+    expires: float | None
+    renewable: bool
+
+
+@dataclass(frozen=True)
 class InstanceAction:
     """One entry of Nova's list of instance actions, with its times as epoch seconds."""
 
@@ -190,3 +221,12 @@ class Provider:
     stocks: dict[str, Stock] = field(default_factory=dict)
     traits: tuple[str, ...] = ()
     aggregates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet; ``cidr`` as in ``10.0.0.0/24``, ``gateway`` is empty where it has none."""
+
+    id: str
+    cidr: str
+    gateway: str = ""

@@ -76,6 +76,20 @@ class Compute(Moves, Hosts):
         """Power a server on."""
         self._nova.servers.start(server_id)
 
+    def pause(self, server_id: str) -> None:
+        """Stop the guest's processors."""
+        self._nova.servers.pause(server_id)
+
+    def unpause(self, server_id: str) -> None:
+        """Let a paused guest go on."""
+        self._nova.servers.unpause(server_id)
+
+    def console(self, server_id: str, lines: int | None = None) -> str:
+        """Return the last lines of a server's serial console, or all that Nova keeps."""
+        body = {"os-getConsoleOutput": {} if lines is None else {"length": lines}}
+        answer = self._api.post(f"/servers/{segment(server_id)}/action", json=body)
+        return str(answer.json().get("output") or "")
+
     def lock(self, server_id: str, reason: str) -> None:
         """Lock a server; the reason is shown to its owner (2.73)."""
         self._nova.servers.lock(server_id, reason)
@@ -123,9 +137,13 @@ class Compute(Moves, Hosts):
         )
 
     def attach_port(self, server_id: str, port_id: str) -> None:
-        """Attach an existing port."""
+        """Attach an existing port; Nova answers when it is plugged."""
         path = f"/servers/{segment(server_id)}/os-interface"
         self._api.post(path, json={"interfaceAttachment": {"port_id": port_id}})
+
+    def detach_port(self, server_id: str, port_id: str) -> None:
+        """Detach a port; Nova looks at everything later."""
+        self._api.delete(f"/servers/{segment(server_id)}/os-interface/{segment(port_id)}")
 
     def refresh_port(self, server_id: str, port_id: str) -> None:
         """Make Nova look at a server's port again, as Neutron's ``network-changed`` does."""

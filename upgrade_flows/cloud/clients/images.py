@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 import glanceclient
@@ -75,9 +76,38 @@ class Images:
         found = pages(self._api, "/v2/images", "images", name=quoted)
         return tuple(_image(item) for item in found if item.get("name") == name)
 
+    def create(self, name: str, properties: dict[str, Any], project_id: str = "") -> Image:
+        """Create an image of no bytes, as Nova does for a server that boots from a volume.
+
+        Glance takes no bytes without a format, and none of any but raw: it looks at them.
+        """
+        body = {"name": name, "container_format": "bare", "disk_format": "raw", **properties}
+        if project_id:
+            body["owner"] = project_id
+        made = self._api.post("/v2/images", data=body)[1]
+        headers = {"Content-Type": "application/octet-stream"}
+        path = f"/v2/images/{segment(made['id'])}"
+        self._api.put(f"{path}/file", headers=headers, data=b"")
+        return _image(document(self._api, path))
+
+    def set_properties(self, image_id: str, properties: dict[str, str]) -> None:
+        """Set properties of an image: to Glance, "add" means to replace as well."""
+        changes = [
+            {"op": "add", "path": f"/{_pointer(name)}", "value": value}
+            for name, value in properties.items()
+        ]
+        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        path = f"/v2/images/{segment(image_id)}"
+        self._api.patch(path, headers=headers, data=json.dumps(changes))
+
     def delete(self, image_id: str) -> None:
         """Delete an image."""
         self._client.images.delete(image_id)
+
+
+def _pointer(name: str) -> str:
+    """Return a name as one part of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _image(data: dict[str, Any]) -> Image:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import PortBinding
+from upgrade_flows.cloud.api import PortBinding, Subnet
 from upgrade_flows.cloud.clients.errors import translated
 from upgrade_flows.cloud.clients.http import document, pages, segment
 from upgrade_flows.cloud.clients.session import Connection
-from upgrade_flows.model.inventory import Agent, FloatingIP, Port
+from upgrade_flows.model.inventory import Agent, FloatingIP, Port, Quota
 
 
 @translated("network")
@@ -27,13 +28,31 @@ class Network:
         root = self._connection.root("network", "/v2.0")
         return self._connection.adapter("network", endpoint_override=f"{root}/v2.0")
 
-    def ports(self, device_id: str | None = None) -> list[Port]:
-        """Return ports of all projects."""
-        return [_port(item) for item in pages(self._api, "/ports", "ports", device_id=device_id)]
+    def ports(self, device_id: str | None = None, mac_address: str | None = None) -> list[Port]:
+        """Return ports of all projects, filtered by Neutron."""
+        query: dict[str, Any] = {"device_id": device_id, "mac_address": mac_address}
+        return [_port(item) for item in pages(self._api, "/ports", "ports", **query)]
 
     def port(self, port_id: str) -> Port:
         """Return one port."""
         return _port(document(self._api, f"/ports/{segment(port_id)}")["port"])
+
+    def find_ports(self, name: str) -> tuple[Port, ...]:
+        """Return the ports of a name, in all projects."""
+        return tuple(_port(item) for item in pages(self._api, "/ports", "ports", name=name))
+
+    def create_port(self, like: Port) -> Port:
+        """Create a free port; its tags are set by a second call."""
+        answer = self._api.post("/ports", json={"port": _new_port(like)})
+        made = _port(answer.json()["port"])
+        if not like.tags:
+            return made
+        self._api.put(f"/ports/{segment(made.id)}/tags", json={"tags": list(like.tags)})
+        return dataclasses.replace(made, tags=like.tags)
+
+    def delete_port(self, port_id: str) -> None:
+        """Delete a port."""
+        self._api.delete(f"/ports/{segment(port_id)}")
 
     def bind(self, port_id: str, host: str) -> Port:
         """Bind a port to a host; its binding profile is left as it is."""
@@ -78,6 +97,22 @@ class Network:
             for item in pages(self._api, "/floatingips", "floatingips", port_id=port_id)
         ]
 
+    def associate(
+        self, floating_ip_id: str, port_id: str, fixed_address: str | None = None
+    ) -> None:
+        """Let a floating IP lead to a port."""
+        change = {"port_id": port_id, "fixed_ip_address": fixed_address}
+        body = {"floatingip": {name: value for name, value in change.items() if value}}
+        self._api.put(f"/floatingips/{segment(floating_ip_id)}", json=body)
+
+    def quota(self, project_id: str) -> Quota:
+        """Return limits and usage of a project; what is reserved counts as used."""
+        found = document(self._api, f"/quotas/{segment(project_id)}/details")["quota"]["port"]
+        return Quota(
+            limits={"ports": int(found["limit"])},
+            used={"ports": int(found.get("used") or 0) + int(found.get("reserved") or 0)},
+        )
+
     def agents(self) -> list[Agent]:
         """Return all agents."""
         return [
@@ -96,6 +131,11 @@ class Network:
         found = pages(self._api, "/networks", "networks", fields="id")
         return [str(item["id"]) for item in found]
 
+    def subnet(self, subnet_id: str) -> Subnet:
+        """Return one subnet."""
+        found = document(self._api, f"/subnets/{segment(subnet_id)}")["subnet"]
+        return Subnet(found["id"], found["cidr"], found.get("gateway_ip") or "")
+
     def _update(self, port_id: str, change: dict[str, Any]) -> Any:
         return self._api.put(f"/ports/{segment(port_id)}", json={"port": change})
 
@@ -109,6 +149,33 @@ def _binding(data: dict[str, Any]) -> PortBinding:
         vnic_type=data.get("vnic_type") or "normal",
         profile=dict(data.get("profile") or {}),
     )
+
+
+def _new_port(like: Port) -> dict[str, Any]:
+    """Return what is sent to make a port: nothing of an extension that it does not use."""
+    body: dict[str, Any] = {
+        "network_id": like.network_id,
+        "name": like.name,
+        "description": like.description,
+        "admin_state_up": like.admin_state_up,
+        "security_groups": list(like.security_groups),
+    }
+    optional = {
+        "project_id": like.project_id,
+        "mac_address": like.mac_address,
+        "fixed_ips": [
+            {"subnet_id": subnet, "ip_address": address} for subnet, address in like.fixed_ips
+        ],
+        "allowed_address_pairs": list(like.allowed_address_pairs),
+        "qos_policy_id": like.qos_policy_id,
+        "dns_name": like.dns_name,
+        "extra_dhcp_opts": list(like.extra_dhcp_opts),
+        "binding:vnic_type": like.vnic_type if like.vnic_type != "normal" else "",
+    }
+    body.update({name: value for name, value in optional.items() if value})
+    if not like.port_security_enabled:
+        body["port_security_enabled"] = False
+    return body
 
 
 def _port(data: dict[str, Any]) -> Port:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter, defaultdict
 from typing import Any
 
+from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from upgrade_flows import errors
@@ -16,6 +18,8 @@ from upgrade_flows.cloud.clients.session import Connection
 from upgrade_flows.model.inventory import Room
 
 NEWEST = (1, 39)
+TYPES_SINCE = (1, 38)
+CONSUMER_TYPE = "UPGRADE_FLOWS"
 
 
 @translated("placement")
@@ -26,13 +30,15 @@ class Placement:
         self._connection = connection
 
     @functools.cached_property
-    def _api(self) -> Adapter:
+    def _version(self) -> tuple[int, int]:
         data = self._connection.adapter("placement").get_endpoint_data()
         most = tuple(data.max_microversion or (1, 0)) if data else (1, 0)
-        version = min((int(most[0]), int(most[1])), NEWEST)
-        return self._connection.adapter(
-            "placement", default_microversion=f"{version[0]}.{version[1]}"
-        )
+        return min((int(most[0]), int(most[1])), NEWEST)
+
+    @functools.cached_property
+    def _api(self) -> Adapter:
+        major, minor = self._version
+        return self._connection.adapter("placement", default_microversion=f"{major}.{minor}")
 
     def rooms(self) -> dict[str, Room]:
         """Return what each compute host has and what is taken, by host name.
@@ -71,6 +77,56 @@ class Placement:
         """Return what a consumer holds, by the id of the resource provider."""
         found = document(self._api, f"/allocations/{segment(consumer)}")["allocations"]
         return {provider: dict(one["resources"]) for provider, one in found.items()}
+
+    def hold(
+        self, consumer: str, host: str, resources: dict[str, int], project_id: str, user_id: str
+    ) -> None:
+        """Take room on a compute host for a new consumer, of a type of ours (1.38).
+
+        What a part of the host has is taken of that part.
+        """
+        body: dict[str, Any] = {
+            "allocations": self._split(host, resources),
+            "consumer_generation": None,
+            "project_id": project_id,
+            "user_id": user_id,
+        }
+        if self._version >= TYPES_SINCE:
+            body["consumer_type"] = CONSUMER_TYPE
+        if body["allocations"]:
+            self._api.put(f"/allocations/{segment(consumer)}", json=body)
+
+    def release(self, consumer: str) -> None:
+        """Give back all that a consumer holds."""
+        with contextlib.suppress(ksa.NotFound):
+            self._api.delete(f"/allocations/{segment(consumer)}")
+
+    def holder(self, consumer: str) -> tuple[str, str] | None:
+        """Return project and user of a consumer (1.12); None if it holds nothing."""
+        found = document(self._api, f"/allocations/{segment(consumer)}")
+        if not found["allocations"]:
+            return None
+        return found["project_id"], found["user_id"]
+
+    def _split(self, host: str, resources: dict[str, int]) -> dict[str, Any]:
+        """Return what is taken of each provider: the first that has room, or that has any."""
+        tree = self._tree(host)
+        read = concurrently(self._read, tree)
+        taken: dict[str, dict[str, dict[str, int]]] = {}
+        for kind, amount in sorted(resources.items()):
+            if not amount:
+                continue
+            free = {
+                provider["uuid"]: _stock(has[kind]).capacity - used.get(kind, 0)
+                for provider, (has, used) in zip(tree, read, strict=True)
+                if kind in has
+            }
+            if not free:
+                raise errors.Conflict(f"placement: hold: {host} has no {kind}")
+            roomy = (uuid for uuid, left in free.items() if left >= amount)
+            chosen = next(roomy, next(iter(free)))
+            taken.setdefault(chosen, {"resources": {}})["resources"][kind] = amount
+        return taken
 
     def _tree(self, host: str) -> list[dict[str, Any]]:
         """Return the provider of a name, and all that are parts of it."""

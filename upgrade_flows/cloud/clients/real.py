@@ -6,6 +6,7 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud import wait
+from upgrade_flows.cloud.api import Credentials
 from upgrade_flows.cloud.clients import session
 from upgrade_flows.cloud.clients.compute import Compute
 from upgrade_flows.cloud.clients.errors import translated, translating
@@ -52,6 +53,10 @@ class RealCloud:
             raise errors.Forbidden(
                 f"the credentials for {self.id} are not an administrator's: {exc}"
             ) from exc
+
+    def credentials(self) -> Credentials:
+        """Return how long our credentials let us in."""
+        return self._connection.credentials()
 
     def projects_without_us(self, project_ids: set[str]) -> set[str]:
         """Return the projects in which we cannot get a token."""

@@ -22,6 +22,7 @@ from openstack.config.cloud_region import CloudRegion
 from urllib3 import exceptions as urllib3
 
 from upgrade_flows import errors
+from upgrade_flows.cloud.api import Credentials
 from upgrade_flows.cloud.clients.errors import scrub
 
 CALL_TIMEOUT_S = 60.0
@@ -39,6 +40,17 @@ _SCOPE = {
     "domain_name",
     "system_scope",
     "trust_id",
+}
+
+#: the ways to authenticate that work once, or for as long as the token that was given
+_ONCE = {
+    "admin_token",
+    "token",
+    "v2token",
+    "v3token",
+    "v3totp",
+    "v3oidcaccesstoken",
+    "v3oidcauthcode",
 }
 
 
@@ -148,6 +160,17 @@ class Connection:
         if not url:
             raise ksa.EndpointNotFound(f"the catalogue has no {service} service")
         return str(url).rstrip("/").removesuffix(version).rstrip("/")
+
+    def credentials(self) -> Credentials:
+        """Return how long the credentials let us in; see ``api.Credentials``."""
+        config = self._region.config
+        methods = {str(config.get("auth_type") or "password")}
+        methods.update(self._region.get_auth_args().get("auth_methods") or ())
+        get_access = getattr(self.session.auth, "get_access", None)
+        expires = get_access(self.session).expires if get_access else None
+        return Credentials(
+            expires=expires.timestamp() if expires else None, renewable=not methods & _ONCE
+        )
 
     def for_project(self, project_id: str) -> ksa_session.Session:
         """Return a session of the same user in another project; made once for each.

@@ -19,6 +19,7 @@ from upgrade_flows.model.inventory import (
     Port,
     Server,
     ServerGroup,
+    Snapshot,
     Volume,
     VolumeAttachment,
 )
@@ -106,6 +107,20 @@ class Builder(HostBuilder):
         )
         self.world.volumes[volume.id] = dataclasses.replace(volume, **fields)
         return volume.id
+
+    def add_snapshot(self, volume_id: str, name: str = "", **fields: Any) -> str:
+        """Add a snapshot of a volume and return its id."""
+        volume = self.world.volume(volume_id)
+        snapshot = Snapshot(
+            id=self.world.new_id("snapshot"),
+            name=name,
+            status="available",
+            volume_id=volume_id,
+            size_gb=volume.size_gb,
+            project_id=volume.project_id,
+        )
+        self.world.snapshots[snapshot.id] = dataclasses.replace(snapshot, **fields)
+        return snapshot.id
 
     def add_server(
         self,

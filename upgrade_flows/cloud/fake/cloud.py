@@ -14,7 +14,9 @@ from upgrade_flows.cloud.fake.builder import Builder
 from upgrade_flows.cloud.fake.clock import FakeClock
 from upgrade_flows.cloud.fake.compute import Compute
 from upgrade_flows.cloud.fake.faults import Faults, Proxy
-from upgrade_flows.cloud.fake.services import Images, Network, Orchestration, Placement, Volumes
+from upgrade_flows.cloud.fake.network import Network
+from upgrade_flows.cloud.fake.services import Images, Orchestration, Placement
+from upgrade_flows.cloud.fake.volumes import Volumes
 from upgrade_flows.cloud.fake.world import World
 
 
@@ -110,6 +112,11 @@ class FakeCloud(Builder):
         """Do nothing: we are an administrator (``faults`` knows it as ``check_credentials``)."""
         self._perform("check_credentials", lambda: None, ())
 
+    def credentials(self) -> api.Credentials:
+        """Return how long ours are good: ``world.credentials``."""
+        found: api.Credentials = self._perform("credentials", lambda: self.world.credentials, ())
+        return found
+
     def projects_without_us(self, project_ids: set[str]) -> set[str]:
         """Return those of the projects that were closed to us."""
         closed: set[str] = self._perform(
@@ -160,6 +167,17 @@ class FakeCloud(Builder):
     def durations(self) -> dict[str, float]:
         """How many simulated seconds each kind of operation takes, by call."""
         return self.world.durations
+
+    @property
+    def guests(self) -> dict[str, dict[str, Any]]:
+        """What simulated workloads do in guests, by server: gone with the server.
+
+        Plain JSON, that ``state`` shows and snapshots keep; ``console`` is what a server's
+        console shows.
+        """
+        with self._lock:
+            operations.settle(self.world)
+        return self.world.guests
 
     @property
     def direct(self) -> Direct:

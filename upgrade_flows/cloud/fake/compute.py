@@ -55,6 +55,15 @@ class Reads(Base):
         """Return the volumes of a server, with device, tag and delete flag."""
         return tuple(self._world.instance(server_id).volumes)
 
+    def console(self, server_id: str, lines: int | None = None) -> str:
+        """Return what the guest has written as its ``console``; a login prompt without that."""
+        server = self._world.instance(server_id).server
+        if not server.host or server.status == "BUILD":
+            raise errors.Conflict(f"Instance {server_id} is not ready")
+        written = self._world.guests.get(server_id, {}).get("console")
+        text = f"{server.hostname} login:\n" if written is None else str(written)
+        return text if lines is None else "".join(text.splitlines(keepends=True)[-lines:])
+
     def actions(self, server_id: str) -> tuple[InstanceAction, ...]:
         """Return the instance's actions, also those of a server that is gone."""
         if server_id not in self._world.actions:

@@ -7,7 +7,7 @@ import re
 
 from upgrade_flows import errors
 from upgrade_flows.cloud.api import NewServer
-from upgrade_flows.cloud.fake import binding, scheduler
+from upgrade_flows.cloud.fake import binding, mapped, scheduler
 from upgrade_flows.cloud.fake.lifecycle import Base
 from upgrade_flows.cloud.fake.operations import BREAK, begin, finishes, record, states
 from upgrade_flows.cloud.fake.records import Instance, Nic, Operation
@@ -32,7 +32,8 @@ class Creating(Base):
         self._check(new, flavor, hostname)
         server_id = world.new_id("server")
         root = next((item for item in new.volumes if item.boot_index == 0), None)
-        taken = resources(flavor, volume_backed=root is not None)
+        volume_backed = root is not None or mapped.boots(world, new.boot_image)
+        taken = resources(flavor, volume_backed)
         host = scheduler.pick(
             world, taken, new.host, new.availability_zone, new.server_group, server_id
         )
@@ -62,7 +63,8 @@ class Creating(Base):
             created=world.timestamp(),
             **{**states("BUILD"), "task_state": "spawning" if host else "scheduling"},
         )
-        instance = Instance(server, volumes=_devices(new.volumes))
+        made = mapped.volumes_of(world, new.boot_image, new.project_id) if root is None else ()
+        instance = Instance(server, volumes=_devices((*made, *new.volumes)))
         world.put_instance(instance)
         if new.server_group:
             world.join_group(server_id, new.server_group)
@@ -119,6 +121,7 @@ class Creating(Base):
                 raise errors.Conflict(f"Image {image.id} is not active.")
             if 0 < flavor.disk_gb < image.min_disk:
                 raise errors.Conflict("Flavor's disk is too small for requested image.")
+            mapped.check(world, image.id)
         for item in new.volumes:
             volume = world.volumes.get(item.volume_id)
             if volume is None:
@@ -238,7 +241,7 @@ def _clean_up(world: World, server_id: str, status: str, fault: str) -> None:
     instance.nics = []
     for held in instance.volumes:
         detach(world, server_id, held.volume_id)
-        if held.delete_on_termination:
+        if held.delete_on_termination and not world.has_snapshots(held.volume_id):
             world.volumes.pop(held.volume_id, None)
     instance.volumes = []
     world.set_server(server_id, **states(status), fault=fault)

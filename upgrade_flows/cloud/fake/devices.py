@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from upgrade_flows import errors
+from upgrade_flows.cloud.fake import binding
 from upgrade_flows.cloud.fake.creating import attach, detach, free_device, take_port
 from upgrade_flows.cloud.fake.lifecycle import Base
 from upgrade_flows.cloud.fake.operations import BREAK, begin, finishes, ready, record
@@ -13,6 +14,8 @@ from upgrade_flows.cloud.fake.world import World
 from upgrade_flows.model.inventory import AttachedVolume, Image
 
 _PLUGGABLE = ("ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "VERIFY_RESIZE")
+#: Nova takes such calls for a paused guest too, which then never acknowledges: refused at once
+_UNPLUGGABLE = ("ACTIVE", "SHUTOFF", "SUSPENDED", "VERIFY_RESIZE")
 
 
 class Devices(Base):
@@ -83,7 +86,7 @@ class Devices(Base):
         """Detach a volume that is not the root disk."""
         world = self._world
         instance = world.instance(server_id)
-        ready(instance, "detach_volume", *_PLUGGABLE)
+        ready(instance, "detach_volume", *_UNPLUGGABLE)
         held = _held(instance, volume_id)
         if held.boot_index == 0:
             raise errors.Conflict("Cannot detach a root device volume")
@@ -113,6 +116,11 @@ class Devices(Base):
             raise errors.Conflict(f"Port {port_id} is still in use.")
         if port.project_id != instance.server.project_id:
             raise errors.Conflict(f"Port {port_id} not usable for instance {server_id}.")
+        if port.dns_name not in ("", instance.server.hostname):
+            raise errors.Unavailable(  # Nova forgets to translate this one, and answers 500
+                f"Port {port_id} not usable: DNS name {port.dns_name} is not "
+                f"{instance.server.hostname}"
+            )
         if port_id in world.vifs:
             raise errors.Conflict(f"Failed to attach port {port_id}: Nova has a record of it")
         world.vifs[port_id] = server_id
@@ -120,6 +128,13 @@ class Devices(Base):
         instance.nics = [nic for nic in instance.nics if nic.port_id != port_id]
         instance.nics.append(Nic(port_id, preserve_on_delete=True))
         take_port(world, instance.server, port_id)
+
+    def detach_port(self, server_id: str, port_id: str) -> None:
+        """Detach a port: one that Nova made is deleted, another is unbound and of nobody."""
+        instance = self._world.instance(server_id)
+        ready(instance, "detach_interface", "ACTIVE", "SHUTOFF")
+        action = record(self._world, server_id, "detach_interface")
+        begin(self._world, self._faults, "compute.detach_port", server_id, action, port=port_id)
 
 
 def _held(instance: Instance, volume_id: str) -> AttachedVolume:
@@ -192,3 +207,28 @@ def _break_detach(world: World, operation: Operation) -> None:
 
 BREAK["compute.attach_volume"] = _break_attach
 BREAK["compute.detach_volume"] = _break_detach
+
+
+@finishes("compute.detach_port")
+def _unplugged(world: World, operation: Operation) -> str:
+    instance = world.instance(operation.subject)
+    port_id = operation.args["port"]
+    nic = next((one for one in instance.nics if one.port_id == port_id), None)
+    if nic is None:
+        return f"Port {port_id} is not attached"
+    instance.nics.remove(nic)
+    world.vifs.pop(port_id, None)
+    if port_id not in world.ports:
+        return ""
+    if nic.preserve_on_delete:
+        binding.release(world, port_id)
+    else:
+        world.drop_port(port_id)
+    return ""
+
+
+def _break_unplug(world: World, operation: Operation) -> None:
+    """Leave the port where it is: the guest did not let go of it."""
+
+
+BREAK["compute.detach_port"] = _break_unplug

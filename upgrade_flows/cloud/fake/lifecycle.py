@@ -55,6 +55,22 @@ class Lifecycle(Base):
         self._world.set_server(server_id, task_state="powering-on")
         begin(self._world, self._faults, "compute.start", server_id, action)
 
+    def pause(self, server_id: str) -> None:
+        """Stop the guest's processors."""
+        instance = self._world.instance(server_id)
+        ready(instance, "pause", "ACTIVE")
+        action = record(self._world, server_id, "pause")
+        self._world.set_server(server_id, task_state="pausing")
+        begin(self._world, self._faults, "compute.pause", server_id, action)
+
+    def unpause(self, server_id: str) -> None:
+        """Let a paused guest go on."""
+        instance = self._world.instance(server_id)
+        ready(instance, "unpause", "PAUSED")
+        action = record(self._world, server_id, "unpause")
+        self._world.set_server(server_id, task_state="unpausing")
+        begin(self._world, self._faults, "compute.unpause", server_id, action)
+
     def lock(self, server_id: str, reason: str) -> None:
         """Lock a server; it informs, and stops no administrator."""
         self._world.instance(server_id)
@@ -100,6 +116,18 @@ def _stopped(world: World, operation: Operation) -> str:
     return ""
 
 
+@finishes("compute.pause")
+def _paused(world: World, operation: Operation) -> str:
+    world.set_server(operation.subject, **states("PAUSED"))
+    return ""
+
+
+@finishes("compute.unpause")
+def _unpaused(world: World, operation: Operation) -> str:
+    world.set_server(operation.subject, **states("ACTIVE"))
+    return ""
+
+
 @finishes("compute.start")
 def _started(world: World, operation: Operation) -> str:
     instance = world.instance(operation.subject)
@@ -137,7 +165,7 @@ def _deleted(world: World, operation: Operation) -> str:
         if volume is None:
             continue
         left = tuple(item for item in volume.attachments if item.server_id != server_id)
-        if held.delete_on_termination and not left:
+        if held.delete_on_termination and not left and not world.has_snapshots(volume.id):
             del world.volumes[volume.id]
             continue
         status = "in-use" if left else "available"

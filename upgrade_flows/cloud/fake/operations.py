@@ -119,6 +119,9 @@ def _finish(world: World, operation: Operation) -> None:
     if operation.call.startswith("host."):
         FINISH[operation.call](world, operation)
         return
+    if operation.call.startswith("volumes."):
+        (BREAK if operation.broken else FINISH)[operation.call](world, operation)
+        return
     instance = world.instances.get(operation.subject)
     if instance is None or _waits(world, instance, operation):
         return

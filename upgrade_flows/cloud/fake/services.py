@@ -1,108 +1,18 @@
-"""The other fake services: Neutron, Cinder, Glance, Placement and Heat."""
+"""The small ones of the fake services: Glance, Placement and Heat."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from typing import Any
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import PortBinding, Provider, Stock
-from upgrade_flows.cloud.fake import binding
+from upgrade_flows.cloud.api import Provider, Stock
 from upgrade_flows.cloud.fake.lifecycle import Base
-from upgrade_flows.cloud.fake.world import World
-from upgrade_flows.model.inventory import Agent, FloatingIP, Image, Port, Room, Volume
+from upgrade_flows.model.inventory import Image, Room
 
 #: the trait by which Nova keeps Placement from offering a disabled host
 DISABLED = "COMPUTE_STATUS_DISABLED"
-
-
-class Network(Base):
-    """Neutron."""
-
-    def ports(self, device_id: str | None = None) -> tuple[Port, ...]:
-        """Return ports of all projects."""
-        world = self._world
-        ids = world.ports if device_id is None else world.ports_of.get(device_id, {})
-        return tuple(shown(world, world.ports[port_id]) for port_id in ids)
-
-    def port(self, port_id: str) -> Port:
-        """Return one port."""
-        return shown(self._world, self._world.port(port_id))
-
-    def bind(self, port_id: str, host: str) -> Port:
-        """Bind a port to a host, by what the host's agent reports now."""
-        binding.bind(self._world, port_id, host)
-        return self.port(port_id)
-
-    def unbind(self, port_id: str) -> None:
-        """Take a port's binding away."""
-        binding.unbind(self._world, port_id)
-
-    def set_owner(self, port_id: str, device_id: str, device_owner: str) -> None:
-        """Say which device holds a port; nobody tells Nova."""
-        self._change(port_id, device_id=device_id, device_owner=device_owner)
-
-    def set_dns_name(self, port_id: str, dns_name: str) -> None:
-        """Set the DNS name of a port."""
-        self._change(port_id, dns_name=dns_name)
-
-    def bindings(self, port_id: str) -> tuple[PortBinding, ...]:
-        """Return the bindings of a port, the ACTIVE one first; none if it is unbound."""
-        return binding.listed(self._world, port_id)
-
-    def delete_binding(self, port_id: str, host: str) -> None:
-        """Delete a port's INACTIVE binding on a host."""
-        found = [one for one in self.bindings(port_id) if one.host == host]
-        if not found:
-            raise errors.NotFound(f"Binding for port {port_id} on host {host} not found.")
-        if found[0].active:
-            raise errors.Conflict(f"the binding of port {port_id} on {host} is ACTIVE")
-        binding.forget(self._world, port_id, host)
-
-    def floating_ips(self, port_id: str | None = None) -> tuple[FloatingIP, ...]:
-        """Return floating IPs of all projects, or those of one port."""
-        if port_id is None:
-            return tuple(self._world.floating_ips.values())
-        return tuple(self._world.floating_ips[fip] for fip in self._world.fips_of[port_id])
-
-    def agents(self) -> tuple[Agent, ...]:
-        """Return all agents."""
-        return tuple(record.agent for record in self._world.hosts.values())
-
-    def networks(self) -> tuple[str, ...]:
-        """Return the ids of all networks."""
-        return tuple(self._world.networks)
-
-    def _change(self, port_id: str, **fields: str) -> None:
-        port = self._world.port(port_id)
-        self._world.put_port(dataclasses.replace(port, **fields))  # type: ignore[arg-type]
-
-
-def shown(world: World, port: Port) -> Port:
-    """Return a port with its status: ACTIVE where its bound host runs its server."""
-    instance = world.instances.get(port.device_id)
-    active = (
-        instance is not None
-        and instance.server.power_state == 1
-        and port.binding_host == instance.server.host
-        and binding.bound(port)
-        and any(nic.port_id == port.id for nic in instance.nics)
-    )
-    return dataclasses.replace(
-        port, status="ACTIVE" if active else "DOWN", vif_details=dict(port.vif_details)
-    )
-
-
-class Volumes(Base):
-    """Cinder."""
-
-    def volumes(self) -> tuple[Volume, ...]:
-        """Return volumes of all projects."""
-        return tuple(self._world.volumes.values())
-
-    def volume(self, volume_id: str) -> Volume:
-        """Return one volume."""
-        return self._world.volume(volume_id)
 
 
 class Images(Base):
@@ -119,6 +29,31 @@ class Images(Base):
     def find(self, name: str) -> tuple[Image, ...]:
         """Return the images of a name."""
         return tuple(image for image in self._world.images.values() if image.name == name)
+
+    def create(self, name: str, properties: dict[str, Any], project_id: str = "") -> Image:
+        """Create an image of no bytes."""
+        world = self._world
+        image = Image(
+            id=world.new_id("image"),
+            name=name,
+            status="active",
+            size=0,
+            owner=project_id or world.own_project_id,
+            disk_format="raw",
+            properties=dict(properties),
+        )
+        world.images[image.id] = image
+        return image
+
+    def set_properties(self, image_id: str, properties: dict[str, str]) -> None:
+        """Set properties of an image; its name is one of them."""
+        image = self._world.image(image_id)
+        others = {key: value for key, value in properties.items() if key != "name"}
+        self._world.images[image_id] = dataclasses.replace(
+            image,
+            name=properties.get("name", image.name),
+            properties={**image.properties, **others},
+        )
 
     def delete(self, image_id: str) -> None:
         """Delete an image; a protected one is refused."""
@@ -157,7 +92,7 @@ class Placement(Base):
         return (mine,)
 
     def consumers(self, host: str) -> dict[str, dict[str, int]]:
-        """Return who holds what on a host: servers, and migrations of servers."""
+        """Return who holds what on a host: servers, migrations of servers, and holds."""
         self.providers(host)
         held = self._world.allocations.items()
         return {consumer: dict(on[host]) for consumer, on in held if host in on}
@@ -167,6 +102,39 @@ class Placement(Base):
         world = self._world
         held = world.allocations.get(consumer, {})
         return {world.named_id(f"provider-{host}"): dict(one) for host, one in held.items()}
+
+    def hold(
+        self, consumer: str, host: str, resources: dict[str, int], project_id: str, user_id: str
+    ) -> None:
+        """Take room on a host for a new consumer, also on a disabled one."""
+        world = self._world
+        self.providers(host)
+        if consumer in world.allocations:
+            raise errors.Conflict(f"consumer generation conflict - {consumer} exists already")
+        wanted = {kind: amount for kind, amount in resources.items() if amount}
+        record = world.hosts[host]
+        if not Room(record.capacity, record.used).fits(wanted):
+            raise errors.Conflict(
+                f"Unable to allocate inventory: {wanted} would exceed the capacity of {host}"
+            )
+        if wanted:
+            world.allocate(consumer, host, wanted)
+            world.holders[consumer] = (project_id, user_id)
+
+    def release(self, consumer: str) -> None:
+        """Give back all that a consumer holds."""
+        self._world.free(consumer)
+
+    def holder(self, consumer: str) -> tuple[str, str] | None:
+        """Return project and user of a consumer; a migration's are its server's."""
+        world = self._world
+        if consumer not in world.allocations:
+            return None
+        if consumer in world.holders:
+            return world.holders[consumer]
+        moved = {item.id: item.server_id for item in world.open_migrations()}
+        server = world.instances[moved.get(consumer, consumer)].server
+        return server.project_id, server.user_id
 
 
 class Orchestration(Base):

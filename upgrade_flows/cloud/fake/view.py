@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from upgrade_flows.cloud.fake import binding
+from upgrade_flows.cloud.fake.network import shown
 from upgrade_flows.cloud.fake.records import Instance
-from upgrade_flows.cloud.fake.services import shown
 from upgrade_flows.cloud.fake.world import World
 from upgrade_flows.model import codec
 from upgrade_flows.model.inventory import Port, Volume
@@ -33,12 +33,17 @@ def state(world: World, bindings: bool, ignore: Iterable[str]) -> dict[str, Any]
             name: {kind: amount for kind, amount in sorted(record.used.items()) if amount}
             for name, record in world.hosts.items()
         },
+        "holds": {
+            consumer: codec.to_plain(world.allocations[consumer]) for consumer in world.holders
+        },
+        "guests": codec.to_plain(world.guests),
         "servers": {key: _server(world, item) for key, item in world.instances.items()},
         "ports": {key: _port(world, port, bindings) for key, port in world.ports.items()},
         "inactive_bindings": {
             port_id: sorted(others) for port_id, others in world.bindings.items()
         },
         "volumes": {key: _volume(volume) for key, volume in world.volumes.items()},
+        "snapshots": codec.to_plain(world.snapshots),
         "images": codec.to_plain(world.images),
         "groups": {key: _group(codec.to_plain(group)) for key, group in world.groups.items()},
         "floating_ips": codec.to_plain(world.floating_ips),

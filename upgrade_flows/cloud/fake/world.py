@@ -9,10 +9,18 @@ import math
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import Aggregate, InstanceAction, Migration, PortBinding
+from upgrade_flows.cloud.api import (
+    Aggregate,
+    Credentials,
+    InstanceAction,
+    Migration,
+    PortBinding,
+)
 from upgrade_flows.cloud.fake.clock import FakeClock
+from upgrade_flows.cloud.fake.durations import DURATIONS
 from upgrade_flows.cloud.fake.records import (
     HostRecord,
     Instance,
@@ -26,31 +34,11 @@ from upgrade_flows.model.inventory import (
     Image,
     Port,
     ServerGroup,
+    Snapshot,
     Volume,
 )
 
 _NAMESPACE = uuid.UUID("6f0c0de0-0000-4000-8000-000000000000")
-
-#: simulated seconds from the moment a call is accepted until its effect is there
-DURATIONS = {
-    "compute.create": 3.0,
-    "compute.delete": 1.0,
-    "compute.stop": 2.0,
-    "compute.start": 1.0,
-    "compute.migrate": 6.0,
-    "compute.live_migrate/scheduling": 0.5,
-    "compute.live_migrate/preparing": 1.0,
-    "compute.abort_migration": 1.0,
-    "compute.confirm_migration": 1.0,
-    "compute.revert_migration": 4.0,
-    "compute.shelve": 4.0,
-    "compute.offload": 1.0,
-    "compute.unshelve": 4.0,
-    "compute.create_image": 3.0,
-    "compute.attach_volume": 1.0,
-    "compute.detach_volume": 1.0,
-    "host.reboot": 180.0,
-}
 
 
 @dataclass
@@ -70,6 +58,8 @@ class World:
         of its ports behind.
     :param resumes_guests: whether a host that was rebooted starts the guests that ran on it
         (``resume_guests_state_on_host_boot``).
+    :param enable_force_upload: whether volumes in use may be copied into images (Cinder's option
+        of that name).
     :param service_down_time: seconds without a sign of life after which a service is down.
     :param agent_down_time: the same of Neutron's agents.
     """
@@ -84,6 +74,7 @@ class World:
     live_migration_completion_timeout: int = 800
     leaves_stale_bindings: bool = False
     resumes_guests: bool = False
+    enable_force_upload: bool = False
     service_down_time: float = 60.0
     agent_down_time: float = 75.0
     clock: FakeClock = field(default_factory=FakeClock)
@@ -93,6 +84,7 @@ class World:
     instances: dict[str, Instance] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
     volumes: dict[str, Volume] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
     flavors: dict[str, Flavor] = field(default_factory=dict)
     networks: dict[str, NetworkRecord] = field(default_factory=dict)
@@ -105,6 +97,11 @@ class World:
     usage: dict[str, dict[str, int]] = field(default_factory=dict)
     closed_projects: set[str] = field(default_factory=set)
     allocations: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    #: project and user of the consumers that are neither servers nor migrations
+    holders: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: what simulated workloads do in guests, by server: plain, and of the workloads' own making
+    guests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    credentials: Credentials = field(default_factory=lambda: Credentials(None, True))
     actions: dict[str, list[InstanceAction]] = field(default_factory=lambda: defaultdict(list))
     migrations: dict[str, list[Migration]] = field(default_factory=lambda: defaultdict(list))
     #: the servers that have migrations which have not ended, and some that had
@@ -155,6 +152,17 @@ class World:
             return self.volumes[volume_id]
         except KeyError:
             raise errors.NotFound(f"Volume {volume_id} could not be found.") from None
+
+    def snapshot(self, snapshot_id: str) -> Snapshot:
+        """Return one snapshot."""
+        try:
+            return self.snapshots[snapshot_id]
+        except KeyError:
+            raise errors.NotFound(f"Snapshot {snapshot_id} could not be found.") from None
+
+    def has_snapshots(self, volume_id: str) -> bool:
+        """Whether there are snapshots of a volume: then Cinder does not delete it."""
+        return any(item.volume_id == volume_id for item in self.snapshots.values())
 
     def image(self, image_id: str) -> Image:
         """Return one image."""
@@ -207,6 +215,7 @@ class World:
         """Forget an instance, its allocations and its place in a server group."""
         server = self.instances.pop(server_id).server
         self.vifs = {port: holder for port, holder in self.vifs.items() if holder != server_id}
+        self.guests.pop(server_id, None)
         self.servers_on[server.host].pop(server_id, None)
         self._charge(server.project_id, server.flavor, -1)
         self.free(server_id)
@@ -271,6 +280,7 @@ class World:
                 self.hosts[name].used[kind] -= amount
         if not held:
             self.allocations.pop(consumer, None)
+            self.holders.pop(consumer, None)
 
     def _charge(self, project_id: str, flavor: Flavor, sign: int) -> None:
         used = self.usage.setdefault(project_id, {"instances": 0, "cores": 0, "ram": 0})
