@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import NewServer
-from upgrade_flows.model import codec
-from upgrade_flows.model.inventory import AttachedVolume, Server
-from upgrade_flows.steps import keys, ports, servers, waiting
+from upgrade_flows.model.inventory import Server
+from upgrade_flows.steps import creating, keys, ports, servers, waiting
 from upgrade_flows.steps.base import Context, Step, note, residue, undo
 
 
@@ -221,67 +219,23 @@ def adopt_or_create(
     flavor_id: str,
     host: str | None,
 ) -> Server:
-    """Find the server that bears the step's tag, or create it; wait until it is ACTIVE.
+    """Find the server that bears the step's tag, or create it on its own ports and volumes.
 
     :param host: where to; None leaves it to the scheduler.
     :raises StepFailed: it went to ERROR; the message holds Nova's fault.
     """
-    compute = step.ctx.cloud.compute
     identity = before["identity"]
-    found = list(compute.servers(tag=step.short_tag))
-    if found:
-        server_id = found[0].id
-        keys.give_back(step, identity["key_name"])
-    else:
-        new = new_server(step, before, boot_source, flavor_id, host)
-        with keys.borrowed(step, identity["user_id"], identity["key_name"]):
-            server_id = compute.create(new)
-    return waiting.reaches(
-        step.ctx, server_id, "ACTIVE", "SHUTOFF", deadline_s=step.ctx.settings.image_s
-    )
-
-
-def new_server(
-    step: Step,
-    before: dict[str, Any],
-    boot_source: dict[str, Any],
-    flavor_id: str,
-    host: str | None,
-) -> NewServer:
-    """Work out what to create from a recorded identity.
-
-    Delete flags stay off until the replacement is proven, so that no undo can delete a volume.
-    """
-    identity = before["identity"]
-    volumes = sorted(
-        (codec.from_plain(AttachedVolume, plain) for plain in identity["volumes"]),
-        key=lambda volume: (volume.boot_index is None, volume.device),
-    )
-    return NewServer(
-        name=identity["name"],
-        project_id=identity["project_id"],
-        flavor_id=flavor_id,
-        ports=tuple(port["id"] for port in identity["ports"]),
-        host=host,
-        boot_image=boot_source.get("image"),
-        volumes=tuple(
-            AttachedVolume(
-                volume_id=volume.volume_id,
-                device=volume.device,
-                boot_index=volume.boot_index,
-                tag=volume.tag,
-            )
-            for volume in volumes
+    return creating.adopt_or_create(
+        step,
+        identity,
+        lambda: creating.new_server(
+            step,
+            before,
+            flavor_id,
+            host,
+            boot_image=boot_source.get("image"),
+            volumes=tuple(map(creating.without_flag, creating.volumes_of(identity))),
+            ports=tuple(port["id"] for port in identity["ports"]),
+            server_group=identity["server_group"],
         ),
-        availability_zone=identity["pinned_availability_zone"],
-        description=identity["description"],
-        hostname=identity["hostname"],
-        key_name=identity["key_name"],
-        user_data=step.ctx.vault.open(before["user_data"]),
-        config_drive=identity["config_drive"],
-        metadata=identity["metadata"],
-        tags=(*identity["tags"], step.short_tag),
-        server_group=identity["server_group"],
-        disk_config=identity["disk_config"],
-        trusted_image_certificates=tuple(identity["trusted_image_certificates"]),
     )
