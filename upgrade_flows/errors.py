@@ -14,7 +14,7 @@
     │   ├── NotFound, Conflict, Forbidden, Unauthorized, TooLarge
     │   ├── Unavailable       5xx, 429, connection lost: worth another try
     │   └── TimedOut          the cloud did not reach a state before a deadline
-    ├── HostError             a compute host refused or failed what a host plugin asked   exit 1
+    ├── HostError             a host or guest refused or failed what a plugin asked of it  exit 1
     │   └── HostUnreachable   it does not answer: worth another try
     ├── Parked                a step has stopped half-way, as was asked, and goes on later
     ├── StepFailed            the cloud reached a state that a step cannot accept   exit 4
@@ -128,14 +128,14 @@ class TimedOut(CloudError):
 
 
 class HostError(UpgradeFlowsError):
-    """A compute host refused or failed what a host plugin asked of it.
+    """A compute host, or a guest, refused or failed what a plugin asked of it.
 
-    The message says which host, what was asked, and the end of what it answered.
+    The message says which one, what was asked, and the end of what it answered.
     """
 
 
 class HostUnreachable(HostError):
-    """A compute host does not answer; nothing is known of what was asked of it."""
+    """A compute host, or a guest, does not answer; nothing is known of what was asked of it."""
 
 
 class Parked(UpgradeFlowsError):

@@ -39,6 +39,7 @@ def test_the_deadlines_are_those_of_the_steps_with_their_defaults():
         "cold_migration_s": 3600.0,
         "reboot_s": 1800.0,
         "compute_s": 300.0,
+        "calls_at_a_time": 8,
     }
     assert set(conf.steps) == {field.name for field in fields(Settings)}
 

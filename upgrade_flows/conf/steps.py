@@ -128,6 +128,17 @@ of service, and counts as failed.
 Seconds for nova-compute and the agents of a host to be heard of after its reboot.
 """,
     ),
+    cfg.IntOpt(
+        "calls_at_a_time",
+        default=8,
+        min=1,
+        max=64,
+        help="""
+Calls to the cloud that one step makes at the same time, where it moves ports and volumes.
+
+More makes the cut-over of an instance with many of them shorter, and loads Nova more.
+""",
+    ),
 ]
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from taskflow import flow
 
+from upgrade_flows.errors import StepFailed
 from upgrade_flows.model.inventory import Agent, Image, Port, Server, Volume
+from upgrade_flows.plugins.guest import Guest as Guest
+from upgrade_flows.plugins.guest import GuestNic as GuestNic
 from upgrade_flows.steps.base import Context
 
 
@@ -172,3 +175,99 @@ class PlacementPlugin(abc.ABC):
     def lacks(self, host: HostLoad) -> str | None:
         """Return what the policy would have to know of a host and does not, or None."""
         return None
+
+
+class WorkloadPlugin(abc.ABC):
+    """One way to move what runs in an instance (the original) to another one (the surrogate).
+
+    In order: ``refusals`` of both, ``update`` where the boot disk is updated offline, ``ready``,
+    ``prepare``, ``quiesce``; volumes and ports move; ``resume``.  The way back is ``withdraw``,
+    volumes and ports move back, ``restore``.  ``settings`` is the plain JSON object that the
+    operator gave; it is kept in plan and journal, so no secret may be in it.  So are the notes
+    that the methods return: each later method gets those of all earlier ones, in one object.
+
+    Methods that are given a guest can be called again after a crash, end within a time of their
+    own, and raise ``HostError``, ``HostUnreachable`` or ``StepFailed`` with a message that says
+    which guest, what was asked, and the end of what it answered.
+    """
+
+    @abc.abstractmethod
+    def check(self, settings: dict[str, Any]) -> None:
+        """Refuse settings that cannot be understood; nobody is asked.
+
+        :raises RequestError: names every key that is unknown, missing or of the wrong kind.
+        """
+
+    @abc.abstractmethod
+    def cut(self, settings: dict[str, Any], has_data_volumes: bool) -> str:
+        """Return how the original is cut off; pure.
+
+        ``hot``: it works on until ``quiesce``, which quiets it and lets go of its volumes.
+        ``cold``: it has to be stopped before its volumes and ports move; ``quiesce`` is called
+        before that.
+        """
+
+    def needs_ssh(self, settings: dict[str, Any]) -> bool:
+        """Whether it has to reach the guests by ssh; pure."""
+        return False
+
+    def updates(self, settings: dict[str, Any]) -> bool:
+        """Whether it can update a boot disk offline; pure."""
+        return False
+
+    def reboots(self, settings: dict[str, Any]) -> bool:
+        """Whether a guest has to be booted anew when volumes and interfaces have come to it; pure.
+
+        Otherwise the plugin brings up what is plugged into a running guest, or the guest does.
+        """
+        return False
+
+    @abc.abstractmethod
+    def refusals(self, guest: Guest, settings: dict[str, Any]) -> list[str]:
+        """Return what of a guest cannot be carried, before anything is touched; it only reads."""
+
+    def run(self, guest: Guest, settings: dict[str, Any], command: str, timeout_s: float) -> str:
+        """Run a probe's shell command in a guest and return what it said.
+
+        :raises HostError: it failed; also if this plugin has no way into the guest.
+        """
+        raise StepFailed(f"{guest}: the settings of its workload do not say how it is reached")
+
+    def update(self, guest: Guest, settings: dict[str, Any], device: str) -> None:
+        """Update the clone of the boot disk, which is plugged into the original as ``device``."""
+        raise StepFailed(f"{guest}: its workload plugin does not update boot disks")
+
+    def ready(self, guest: Guest, settings: dict[str, Any]) -> None:  # noqa: B027
+        """Make sure that the surrogate is fit to take over."""
+
+    def prepare(
+        self, original: Guest, surrogate: Guest, settings: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Do all that can be done while the original serves; return notes."""
+        return {}
+
+    @abc.abstractmethod
+    def quiesce(
+        self, original: Guest, settings: dict[str, Any], notes: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Stop serving, flush, and let go of the data volumes; return more notes."""
+
+    @abc.abstractmethod
+    def resume(self, surrogate: Guest, settings: dict[str, Any], notes: dict[str, Any]) -> None:
+        """Serve from the surrogate: volumes and interfaces have come to it."""
+
+    @abc.abstractmethod
+    def withdraw(
+        self, surrogate: Guest, settings: dict[str, Any], notes: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Undo ``resume``: what runs there stops and lets go; return more notes.
+
+        It is also called where ``resume`` has failed half-way, or was never called.
+        """
+
+    @abc.abstractmethod
+    def restore(self, original: Guest, settings: dict[str, Any], notes: dict[str, Any]) -> None:
+        """Undo ``quiesce``: volumes and interfaces are at the original again.
+
+        It is also called where ``quiesce`` has failed half-way, or was never called.
+        """

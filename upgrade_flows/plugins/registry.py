@@ -10,7 +10,13 @@ from stevedore import ExtensionManager
 
 from upgrade_flows.errors import PluginError
 from upgrade_flows.model.inventory import Agent, Image, Port, Server, Volume
-from upgrade_flows.plugins.base import HostPlugin, NetworkPlugin, PlacementPlugin, StoragePlugin
+from upgrade_flows.plugins.base import (
+    HostPlugin,
+    NetworkPlugin,
+    PlacementPlugin,
+    StoragePlugin,
+    WorkloadPlugin,
+)
 
 #: entry-point group and contract of each kind
 KINDS: dict[str, tuple[str, type]] = {
@@ -18,6 +24,7 @@ KINDS: dict[str, tuple[str, type]] = {
     "storage": ("upgrade_flows.storage", StoragePlugin),
     "host": ("upgrade_flows.host", HostPlugin),
     "placement": ("upgrade_flows.placement", PlacementPlugin),
+    "workload": ("upgrade_flows.workload", WorkloadPlugin),
 }
 
 
@@ -33,6 +40,7 @@ class Registry:
     storage: Mapping[str, StoragePlugin]
     host: Mapping[str, HostPlugin] = field(default_factory=dict)
     placement: Mapping[str, PlacementPlugin] = field(default_factory=dict)
+    workload: Mapping[str, WorkloadPlugin] = field(default_factory=dict)
 
     def network_of(self, port: Port, agent: Agent | None = None) -> NetworkPlugin | None:
         """Return the plugin whose port it is, or None."""

@@ -20,7 +20,7 @@ from upgrade_flows.steps.vault import Vault
 
 @dataclass(frozen=True)
 class Settings:
-    """Deadlines of the steps, in seconds."""
+    """Deadlines of the steps, in seconds, and how many calls one step makes at a time."""
 
     server_s: float = 300.0
     image_s: float = 3600.0
@@ -32,6 +32,7 @@ class Settings:
     cold_migration_s: float = 3600.0
     reboot_s: float = 1800.0
     compute_s: float = 300.0
+    calls_at_a_time: int = 8
 
 
 class Plugins(Protocol):
@@ -48,6 +49,9 @@ class Plugins(Protocol):
 
     @property
     def placement(self) -> Mapping[str, Any]: ...
+
+    @property
+    def workload(self) -> Mapping[str, Any]: ...
 
     def mode_of(self, port: Port) -> str:
         """Return the mode that a port is bound in, in words."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from upgrade_flows import errors
+from upgrade_flows.cloud import wait
 from upgrade_flows.model import codec
-from upgrade_flows.model.inventory import AttachedVolume
+from upgrade_flows.model.inventory import AttachedVolume, Volume
 from upgrade_flows.steps.base import Context, Step, undo
 
 
@@ -43,6 +44,23 @@ class RestoreDeleteFlag(Step):
 
     def revert(self, replacement_id: str, **_: object) -> dict[str, Any] | None:
         return undo(self, set_delete_flag, self.ctx, replacement_id, self.subject, False)
+
+
+def at_rest(ctx: Context, volume_id: str) -> Volume:
+    """Wait until nothing is under way with a volume, and return it as it is then.
+
+    A step that runs again after a crash may find its first attempt still going on.
+
+    :raises StepFailed: something went wrong with it.
+    """
+    return wait.until(
+        ctx.cloud.clock,
+        f"volume {volume_id} to be at rest",
+        lambda: ctx.cloud.volumes.volume(volume_id),
+        lambda volume: volume.status in ("in-use", "available"),
+        lambda volume: f"it is {volume.status}" if volume.status.startswith("error") else None,
+        deadline_s=ctx.settings.image_s,
+    )
 
 
 def held(ctx: Context, server_id: str, volume_id: str) -> AttachedVolume | None:

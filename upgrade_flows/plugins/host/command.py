@@ -36,7 +36,7 @@ from taskflow.patterns import graph_flow
 
 from upgrade_flows.errors import HostError, HostUnreachable
 from upgrade_flows.plugins.base import HostPlugin
-from upgrade_flows.plugins.host.reading import Reader
+from upgrade_flows.plugins.reading import Reader
 from upgrade_flows.steps.base import Context, Step, note, undo
 
 UNREACHABLE = os.EX_TEMPFAIL

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from upgrade_flows.plugins.host.lines import Line
-from upgrade_flows.plugins.host.reading import Reader
+from upgrade_flows.plugins.reading import Reader
 
 KEYS = ("manager", "packages", "remove", "source", "kernel", "files")
 NAME = r"[A-Za-z0-9][A-Za-z0-9+._:-]*[A-Za-z0-9+.]|[A-Za-z0-9]"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from upgrade_flows.plugins.host import wanted
-from upgrade_flows.plugins.host.reading import Reader
 from upgrade_flows.plugins.host.wanted import Wanted
+from upgrade_flows.plugins.reading import Reader
 
 KEYS = (
     *("playbook", "rollback_playbook", "facts_playbook", "inventory", "limit_by"),

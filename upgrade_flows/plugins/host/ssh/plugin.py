@@ -35,7 +35,7 @@ class SshHost(HostPlugin):
         read(settings)
 
     def look(self, host: str, settings: dict[str, Any]) -> dict[str, Any]:
-        understood = read(settings)
+        understood = read(settings, to_change=False)
         script = host_facts.question(understood.wanted)
         said = Machine(host, understood).run("looking", script, work.LOOK_S)
         return host_facts.answer(host, said, understood.wanted)

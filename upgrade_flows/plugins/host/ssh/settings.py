@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from upgrade_flows.plugins.host import wanted
-from upgrade_flows.plugins.host.reading import Reader
 from upgrade_flows.plugins.host.wanted import Wanted
+from upgrade_flows.plugins.reading import Reader
 
 CONNECTION_KEYS = ("address", "user", "ssh_config", "sudo", "command_s")
 KEYS = (*CONNECTION_KEYS, *wanted.KEYS, "services", "reboot_command")
@@ -32,9 +32,10 @@ class SshSettings:
     wanted: Wanted = field(default_factory=Wanted)
 
 
-def read(settings: dict[str, Any]) -> SshSettings:
+def read(settings: dict[str, Any], to_change: bool = True) -> SshSettings:
     """Understand settings.
 
+    :param to_change: whether something has to be wanted of a host; to look at it nothing has.
     :raises RequestError: names everything that is wrong with them.
     """
     reader = Reader("the host plugin ssh", settings, KEYS)
@@ -48,7 +49,7 @@ def read(settings: dict[str, Any]) -> SshSettings:
         reboot_command=reader.words("reboot_command"),
         wanted=wanted.read(reader),
     )
-    if not reader.complaints and not found.wanted:
+    if to_change and not reader.complaints and not found.wanted:
         reader.complain("nothing is wanted: name packages, remove, source, kernel or files")
     reader.finish()
     return found

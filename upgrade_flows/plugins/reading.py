@@ -1,4 +1,4 @@
-"""Read the settings of a host plugin, and name everything that is wrong with them at once."""
+"""Read the settings of a plugin, and name everything that is wrong with them at once."""
 
 from __future__ import annotations
 

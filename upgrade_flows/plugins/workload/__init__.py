@@ -1,0 +1,1 @@
+"""What runs in an instance, and how it moves into another one."""

@@ -1,0 +1,1 @@
+"""Move the processes themselves, by checkpoint and restore inside the guests."""

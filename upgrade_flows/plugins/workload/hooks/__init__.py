@@ -1,0 +1,1 @@
+"""Move a workload by the operator's own commands."""

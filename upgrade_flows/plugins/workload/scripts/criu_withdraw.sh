@@ -1,0 +1,24 @@
+# Take the tree out of the surrogate, if it is there, and let go of its volumes.
+
+alone "$patience"
+unwatch
+failed=
+if tree=$(running); then
+    lock
+    if ! dump "$tree" back && ! dump "$tree" back; then
+        failed=$why
+        children() {
+            for status in /proc/[0-9]*/status; do
+                grep -q "^PPid:$tab$1\$" "$status" 2>/dev/null || continue
+                child=${status#/proc/}
+                echo "${child%/status}"
+                children "${child%/status}"
+            done
+        }
+        kill -KILL "$tree" $(children "$tree") 2>/dev/null
+        rm -rf "${work:?}/back"
+    fi
+    rm -f "$state"
+fi
+umount_all
+[ -z "$failed" ] || fail "the processes were ended, for they could not be carried back: $failed"
