@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from upgrade_flows.flows.host_upgrade.options import CHOICE, Options
-from upgrade_flows.flows.host_upgrade.rules import (
-    RUNNING,
-    Obstacles,
-    Treatment,
-    choice_of,
-    obstacles_of,
-    treat,
-)
+from upgrade_flows.flows.host_upgrade.rules import RUNNING, Treatment, treat
+from upgrade_flows.flows.moving import Obstacles, choice_of, obstacles_of
 from upgrade_flows.model.inventory import Flavor, Server
 
 PMEM = {"hw:pmem": "6GB"}

@@ -16,9 +16,6 @@ from upgrade_flows.planning.rolling import Costs, Fleet
 from upgrade_flows.plugins.base import HostLoad
 from upgrade_flows.steps.base import Plugins
 
-METADATA = "metadata"
-NONE = "none"
-
 
 @dataclass(frozen=True)
 class Grouped:
@@ -39,7 +36,7 @@ def grouped(options: Options, inventory: Inventory, fleet: Fleet, plugins: Plugi
     :raises RequestError: an aggregate or a policy that is named does not exist.
     """
     costs_of(options.placement, {}, plugins)
-    named = _named(options)
+    named = host_groups.named(options.host_groups)
     if named is None:
         return Grouped(fleet)
     hosts = [host.name for host in fleet.hosts if not host.excluded]
@@ -101,23 +98,4 @@ def lacking(
         )
         for name, lacks in sorted(found.items())
         if lacks
-    )
-
-
-def _named(options: Options) -> tuple[str, ...] | None:
-    """Return the aggregates that are host groups; empty: by their metadata; None: no groups.
-
-    Where nothing is said the metadata count: who has set them wants them kept.
-
-    :raises RequestError: the option is neither.
-    """
-    said = options.host_groups
-    if said == NONE:
-        return None
-    if said in (None, "", [], (), METADATA):
-        return ()
-    if isinstance(said, list | tuple) and all(isinstance(name, str) for name in said):
-        return tuple(said)
-    raise RequestError(
-        f"host_groups is {said!r}; it must be a list of aggregates, 'metadata' or 'none'"
     )

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from upgrade_flows.errors import RequestError
+from upgrade_flows.flows.moving import CHOICE as CHOICE
+from upgrade_flows.flows.moving import COLD, LIVE, POWEROFF
 from upgrade_flows.model import codec
 
-LIVE, COLD, POWEROFF, NOTIFY = "live", "cold", "poweroff", "notify"
 REBOOTS = ("needed", "always", "never")
 SUSPENDED = ("stay", "refuse")
 UNMOVABLE = ("refuse", POWEROFF)
-
-#: the tag (``KEY=VALUE``) or metadata key by which owners say what is done to their instance
-CHOICE = "upgrade_flows:maintenance"
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from upgrade_flows.flows.host_upgrade.rules import Obstacles, obstacles_of
+from upgrade_flows.flows.moving import DEVICES, Obstacles, obstacles_of
 from upgrade_flows.model import codec
 from upgrade_flows.model.inventory import Agent, Host, Inventory, Port, Server
-
-#: kinds of ports that are devices of their host
-DEVICES = ("direct-physical", "vdpa", "accelerator-direct", "accelerator-direct-physical")
 
 
 class Ways:

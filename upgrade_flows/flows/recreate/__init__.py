@@ -1,8 +1,9 @@
 """Bring instances into the VIF mode that their host binds now, without losing who they are."""
 
 from upgrade_flows.flows.capability import Tell
-from upgrade_flows.flows.recreate.assess import assess, moved
+from upgrade_flows.flows.recreate.assess import assess
 from upgrade_flows.flows.recreate.flow import change, settle
+from upgrade_flows.flows.seen import moved
 from upgrade_flows.model.inventory import Inventory
 from upgrade_flows.model.request import UpgradeRequest
 from upgrade_flows.steps.base import Plugins

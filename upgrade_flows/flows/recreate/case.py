@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from upgrade_flows.model import codec
 from upgrade_flows.model.inventory import (
     Host,
     Image,
@@ -64,16 +63,9 @@ class Case:
 
     @property
     def flavor_id(self) -> str | None:
-        """The id of the flavor that the instance was booted with, or None if it has changed.
-
-        Nova embeds the flavor in the instance without its id; a flavor of the same name that
-        differs now would give a different instance.
-        """
-        now = self.inventory.flavor_named(self.server.flavor.name)
-        if now is None:
-            return None
-        then = codec.to_plain(self.server.flavor) | {"id": now.id}
-        return now.id if codec.to_plain(now) == then else None
+        """The id of the flavor that the instance was booted with, or None if it has changed."""
+        flavor = self.inventory.flavor_of(self.server)
+        return None if flavor is None else flavor.id
 
     @property
     def needs_change(self) -> bool:

@@ -9,6 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from upgrade_flows.flows.instance_rules import (
+    has_a_working_host,
+    has_its_flavor,
+    has_its_key,
+    has_its_networks,
+    has_known_ports,
+    has_no_task,
+    is_nobodys_resource,
+    is_not_locked,
+    we_are_let_into_its_project,
+)
 from upgrade_flows.flows.recreate.case import Case
 from upgrade_flows.model.inventory import Room
 from upgrade_flows.model.plan import Prediction
@@ -21,35 +32,10 @@ Rule = Callable[[Case], str | None]
 STATUSES = ("ACTIVE", "SHUTOFF")
 
 
-def has_no_task(case: Case) -> str | None:
-    if case.server.task_state is None:
-        return None
-    return f"Nova is busy with it (task_state {case.server.task_state})"
-
-
 def is_in_a_known_status(case: Case) -> str | None:
     if case.server.status in STATUSES:
         return None
     return f"its status is {case.server.status}; it must be {' or '.join(STATUSES)}"
-
-
-def is_not_locked(case: Case) -> str | None:
-    if not case.server.locked:
-        return None
-    why = f" ({case.server.locked_reason})" if case.server.locked_reason else ""
-    return f"it is locked{why}: its owner does not want it touched"
-
-
-def has_a_working_host(case: Case) -> str | None:
-    if case.host is None:
-        return f"its host {case.server.host or '(none)'} has no nova-compute service"
-    if not case.host.up:
-        return f"nova-compute on its host {case.host.name} is down"
-    if case.host.agent is None:
-        return f"its host {case.host.name} has no L2 agent"
-    if not case.host.agent.alive:
-        return f"the L2 agent of its host {case.host.name} is not alive"
-    return None
 
 
 def has_no_passthrough(case: Case) -> str | None:
@@ -59,14 +45,6 @@ def has_no_passthrough(case: Case) -> str | None:
     if any(key.startswith("pci_passthrough:") for key in case.server.flavor.extra_specs):
         return "its flavor passes a PCI device through"
     return None
-
-
-def has_known_ports(case: Case) -> str | None:
-    unknown = [p.port.id for p in case.ports if p.plugin is None]
-    if not unknown:
-        return None
-    kinds = sorted({p.port.vif_type for p in case.ports if p.plugin is None})
-    return f"no network plugin knows port {', '.join(unknown)} (vif_type {', '.join(kinds)})"
 
 
 #: (finding id, rule, remedy): what holds for every strategy
@@ -189,23 +167,6 @@ def storage_carries_it(case: Case) -> str | None:
     return None if reason is None else str(reason)
 
 
-def is_nobodys_resource(case: Case) -> str | None:
-    owner = case.inventory.managed.get(case.server.id)
-    return f"it belongs to {owner}, which knows it by its UUID" if owner else None
-
-
-def has_what_it_was_made_from(case: Case) -> str | None:
-    server, inventory = case.server, case.inventory
-    if case.flavor_id is None:
-        return f"its flavor {server.flavor.name} was deleted or has changed since it was booted"
-    missing = {p.port.network_id for p in case.ports} - set(inventory.networks)
-    if missing:
-        return f"network {', '.join(sorted(missing))} does not exist any more"
-    if server.key_name and server.key_name not in inventory.keypairs.get(server.user_id, ()):
-        return f"its key {server.key_name} does not exist any more"
-    return None
-
-
 def image_still_exists(case: Case) -> str | None:
     if case.server.image_id and case.image is None:
         return f"its image {case.server.image_id} does not exist any more"
@@ -247,15 +208,6 @@ def fits_its_quota(case: Case) -> str | None:
     )
 
 
-def we_are_let_into_its_project(case: Case) -> str | None:
-    if case.server.project_id in case.inventory.closed_projects:
-        return (
-            f"we cannot get a token in its project {case.server.project_id}"
-            " (openstack role add --user OURS --project THEIRS admin)"
-        )
-    return None
-
-
 @dataclass(frozen=True)
 class Strategy:
     """One way to bring an instance into its host's mode.
@@ -279,7 +231,9 @@ _REPLACED = (
     has_no_vtpm,
     storage_carries_it,
     image_still_exists,
-    has_what_it_was_made_from,
+    has_its_flavor,
+    has_its_networks,
+    has_its_key,
     we_are_let_into_its_project,
     fits_its_group,
     fits_its_host,

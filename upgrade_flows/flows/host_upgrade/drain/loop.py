@@ -17,14 +17,8 @@ from upgrade_flows.flows.host_upgrade.drain.ladder import Act, Mover, after_fail
 from upgrade_flows.flows.host_upgrade.drain.policy import Policy
 from upgrade_flows.flows.host_upgrade.drain.targets import Targets
 from upgrade_flows.flows.host_upgrade.options import Options
-from upgrade_flows.flows.host_upgrade.rules import (
-    LEAVING,
-    How,
-    Obstacles,
-    Treatment,
-    obstacles_of,
-    treat,
-)
+from upgrade_flows.flows.host_upgrade.rules import LEAVING, How, Treatment, treat
+from upgrade_flows.flows.moving import Obstacles, obstacles_of
 from upgrade_flows.model.inventory import Server
 from upgrade_flows.steps.base import Context
 
