@@ -80,8 +80,8 @@ def plan(cloud: Cloud, request: UpgradeRequest) -> Plan:
 
     :raises RequestError: the request cannot be understood, or names what does not exist.
     """
-    rolls = capability.get(request.capability).rolls
-    return planner.make_plan(request, collect(cloud, request.scope, traits=rolls), plugins())
+    more = capability.reads(request.capability)
+    return planner.make_plan(request, collect(cloud, request.scope, None, **more), plugins())
 
 
 def run(

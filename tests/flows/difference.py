@@ -25,7 +25,7 @@ def told_by_first_ids(
     :param said: the state itself, if None.
     """
     text = json.dumps(state if said is None else said).replace(run, "this-run")
-    for table in ("servers", "images"):
+    for table in ("servers", "images", "volumes", "snapshots"):
         for number, item in enumerate(sorted(set(state[table]) - set(before[table]))):
             text = text.replace(item, f"new-{table}-{number}")
     return json.loads(text)

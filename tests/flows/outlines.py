@@ -9,7 +9,7 @@ from typing import Any
 
 from taskflow import flow as tf_flow
 
-from tests.flows import rolling_scenes
+from tests.flows import capture_scenes, live_scenes, rolling_scenes
 from tests.flows.scenes import action_for, cloud_with, context
 from upgrade_flows.cloud.fake import FakeCloud
 from upgrade_flows.flows import capability
@@ -20,6 +20,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "golden" / "outlines"
 #: one case for each strategy
 OUTLINED = ("rebind", "cold-migrate", "shelve", "recreate", "snapshot")
 HOST = "host-upgrade"
+#: the cases of a live update, by the names of their outlines
+LIVE = {"live-update": "image-hot", "live-update-volume": "volume-update"}
+CAPTURE = {"capture-image": "image-data-stopped", "capture-volumes": "volume-data-stopped"}
 
 
 def outline(case: str) -> str:
@@ -29,6 +32,10 @@ def outline(case: str) -> str:
     """
     if case == HOST:
         return _outline_of_a_host()
+    if case in CAPTURE:
+        return _outline_of_a_capture(CAPTURE[case])
+    if case in LIVE:
+        return _outline_of_a_live_update(LIVE[case])
     cloud, server = cloud_with(case)
     action = action_for(case, cloud, server)
     module = capability.get("recreate")
@@ -43,6 +50,27 @@ def _outline_of_a_host() -> str:
     cloud = FakeCloud(hosts=("h1", "h2"))
     (action,) = rolling_scenes.plan_for(cloud, "h1").actions
     module, ctx = capability.get("host_upgrade"), rolling_scenes.context(cloud)
+    return _told(
+        [("change", module.change(ctx, action)), ("settle", module.settle(ctx, action, {}))],
+        action,
+    )
+
+
+def _outline_of_a_live_update(case: str) -> str:
+    cloud, server = live_scenes.cloud_with(case)
+    action = live_scenes.action_for(case, cloud, server)
+    module, ctx = capability.get("live_update"), live_scenes.context(cloud, action)
+    outcome = {"server_id": "surrogate"}
+    return _told(
+        [("change", module.change(ctx, action)), ("settle", module.settle(ctx, action, outcome))],
+        action,
+    )
+
+
+def _outline_of_a_capture(case: str) -> str:
+    cloud, server = capture_scenes.cloud_with(case)
+    action = capture_scenes.action_for(case, cloud, server)
+    module, ctx = capability.get("capture"), context(cloud)
     return _told(
         [("change", module.change(ctx, action)), ("settle", module.settle(ctx, action, {}))],
         action,
@@ -84,7 +112,8 @@ def in_words(name: str, action: Action) -> str:
     """Return a step's name with the ids of its subject in words."""
     verb, _, subject = name.partition(":")
     ports = [port["id"] for port in action.details.get("ports", ())]
-    volumes = list(action.details.get("volumes", ()))
+    held = action.details.get("volumes", ())
+    volumes = [one["volume_id"] if isinstance(one, dict) else one for one in held]
     if subject in ports:
         return f"{verb} (port {ports.index(subject) + 1})"
     if subject in volumes:
@@ -95,7 +124,7 @@ def in_words(name: str, action: Action) -> str:
 def main() -> None:
     """Record all outlines anew."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for case in (*OUTLINED, HOST):
+    for case in (*OUTLINED, HOST, *LIVE, *CAPTURE):
         (FOLDER / f"{case}.txt").write_text(outline(case), encoding="utf-8")
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.flows.outlines import FOLDER, HOST, OUTLINED, outline
+from tests.flows.outlines import CAPTURE, FOLDER, HOST, LIVE, OUTLINED, outline
 from upgrade_flows.flows.recreate.flow import BUILDERS
 
 
-@pytest.mark.parametrize("case", [*OUTLINED, HOST])
+@pytest.mark.parametrize("case", [*OUTLINED, HOST, *LIVE, *CAPTURE])
 def test_the_steps_and_their_order_are_the_recorded_ones(case):
     assert outline(case) == (FOLDER / f"{case}.txt").read_text(encoding="utf-8")
 
 
 def test_every_strategy_has_a_recorded_outline():
     assert set(BUILDERS) == set(OUTLINED)
-    assert {path.stem for path in FOLDER.glob("*.txt")} == {*OUTLINED, HOST}
+    assert {path.stem for path in FOLDER.glob("*.txt")} == {
+        *OUTLINED,
+        HOST,
+        *LIVE,
+        *CAPTURE,
+    }

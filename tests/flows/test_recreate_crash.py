@@ -66,9 +66,9 @@ class Killed:
         self.before = self.original().state(bindings=True)
         self.scenario = Scenario(
             build=lambda _: self.original(),
-            plan=lambda cloud: plan_for(case, cloud, self.server),
+            plan=self.plan,
             engine=lambda journal, cloud, **more: engine(
-                journal, cloud, PLUGINS, Settings(), **more
+                journal, cloud, self.plugins(cloud), self.settings, **more
             ),
         )
         self.points, self.ends = {}, {}
@@ -78,6 +78,14 @@ class Killed:
         back = self.ends["rollback"]
         self.ends["as it was"] = {key: back[key] for key in ("run", "residue", "cloud")}
         self.ends["never begun"] = {"residue": [], "cloud": self.untouched()}
+
+    settings = Settings()
+
+    def plan(self, cloud):
+        return plan_for(self.case, cloud, self.server)
+
+    def plugins(self, cloud):
+        return PLUGINS
 
     def untouched(self):
         """Return the state of the cloud in which nothing was ever done, in the old mode."""

@@ -45,8 +45,8 @@ class Wiring:
 
         if isinstance(what, Scope):
             return collect.collect(cloud, what, progress)
-        rolls = capability.get(what.capability).rolls
-        return collect.collect(cloud, what.scope, progress, traits=rolls)
+        more = capability.reads(what.capability)
+        return collect.collect(cloud, what.scope, progress, **more)
 
     def select(self, inventory: Inventory, scope: Scope) -> tuple[Server, ...]:
         """Return the servers of an inventory that are in scope."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud.api import Cloud
-from upgrade_flows.model.inventory import Agent, Host, Inventory, Server
+from upgrade_flows.model.inventory import Agent, Host, Inventory, Quota, Server
 from upgrade_flows.model.request import Scope
 
 LOG = logging.getLogger(__name__)
@@ -23,7 +23,11 @@ Progress = Callable[[str], None]
 
 
 def collect(
-    cloud: Cloud, scope: Scope, progress: Progress | None = None, traits: bool = False
+    cloud: Cloud,
+    scope: Scope,
+    progress: Progress | None = None,
+    traits: bool = False,
+    all_quotas: bool = False,
 ) -> Inventory:
     """Read everything that planning looks at.
 
@@ -32,7 +36,9 @@ def collect(
 
     :param progress: is told what has been read, a line at a time, from one thread.
     :param traits: read the traits of every host as well, if a flavor in use asks for one.
-    :raises CloudError: a listing failed; without Heat one simply knows less.
+    :param all_quotas: read the quotas of disks and ports as well, not of instances only.
+    :raises CloudError: a listing failed; without Heat, or quotas of disks and ports, one simply
+        knows less.
     :raises RequestError: the scope names what does not exist.
     """
     tell = progress or (lambda _: None)
@@ -48,7 +54,7 @@ def collect(
         chosen = select(inventory, scope)
         projects = sorted({server.project_id for server in chosen if server.project_id})
         users = sorted({server.user_id for server in chosen if server.user_id})
-        quotas = pool.map(cloud.compute.quota, projects)
+        quotas = pool.map(lambda project: _quota(cloud, project, all_quotas), projects)
         keypairs = pool.map(cloud.compute.keypairs, users)
         closed = cloud.projects_without_us(set(projects))
         managed = _managed(cloud, set(projects) - closed)
@@ -145,6 +151,20 @@ def _traits(
         name: tuple(sorted({trait for provider in providers for trait in provider.traits}))
         for name, providers in zip(names, found, strict=True)
     }
+
+
+def _quota(cloud: Cloud, project: str, whole: bool) -> Quota:
+    """Return the quota of a project, with disks and ports if it is to be whole."""
+    found = [cloud.compute.quota(project)]
+    for ask in (cloud.volumes.quota, cloud.network.quota) if whole else ():
+        try:
+            found.append(ask(project))
+        except errors.CloudError as exc:
+            LOG.warning("the quota of project %s is not known whole: %s", project, exc)
+    return Quota(
+        {kind: most for one in found for kind, most in one.limits.items()},
+        {kind: used for one in found for kind, used in one.used.items()},
+    )
 
 
 def _managed(cloud: Cloud, projects: set[str]) -> dict[str, str]:

@@ -19,8 +19,10 @@ from upgrade_flows.steps.base import Context, Plugins
 
 #: every capability that comes with the library, and the module that satisfies ``Capability``
 MODULES = {
+    "capture": "upgrade_flows.flows.capture",
     "recreate": "upgrade_flows.flows.recreate",
     "host_upgrade": "upgrade_flows.flows.host_upgrade",
+    "live_update": "upgrade_flows.flows.live_update",
 }
 
 #: is told in a line what is being read
@@ -40,7 +42,8 @@ class Capability(Protocol):
     """A module with these functions; only ``moved`` reads the live cloud, and changes nothing.
 
     ``rolls`` says that its subjects are compute hosts, and that its plans have a schedule:
-    which host when, and where its instances go (``planning.hosts``).
+    which host when, and where its instances go (``planning.hosts``).  A module that
+    chooses hosts for new instances says ``places``.
 
     ``change`` can be undone everywhere, also after it has finished; ``settle`` deletes what is
     no longer needed, and is only ever retried.  A change that succeeds provides the symbol
@@ -82,3 +85,13 @@ def get(name: str) -> Capability:
         known = ", ".join(sorted(MODULES))
         raise RequestError(f"there is no capability {name!r} (known: {known})") from None
     return cast(Capability, importlib.import_module(module))
+
+
+def reads(name: str) -> dict[str, bool]:
+    """Return what ``cloud.collect`` has to read besides for the capability of that name.
+
+    :raises RequestError: there is none.
+    """
+    module = get(name)
+    places = bool(getattr(module, "places", False))
+    return {"traits": module.rolls or places, "all_quotas": places}

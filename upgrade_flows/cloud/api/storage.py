@@ -95,7 +95,7 @@ class Images(Protocol):
         """
 
     def set_properties(self, image_id: str, properties: dict[str, str]) -> None:
-        """Set properties of an image; its others stay."""
+        """Set properties of an image, of which its name is one; its others stay."""
 
     def delete(self, image_id: str) -> None:
         """Delete an image."""

@@ -31,12 +31,13 @@ class Devices(Base):
         world = self._world
         instance = world.instance(server_id)
         ready(instance, "createImage", "ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED")
+        closed = instance.server.project_id in world.closed_projects
         image_id = world.new_id("image")
         image = Image(
             id=image_id,
             name=name,
             status="queued",
-            owner=world.own_project_id,
+            owner=world.own_project_id if closed else instance.server.project_id,
             min_disk=instance.server.flavor.disk_gb,
             properties={"instance_uuid": server_id, "image_type": "snapshot"},
         )

@@ -1,0 +1,1 @@
+"""The steps of a live update, by their part of the story."""

@@ -1,0 +1,80 @@
+"""What every step of a live update knows: the instance, its plan, and the guests of the two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from upgrade_flows import errors
+from upgrade_flows.model.plan import Action
+from upgrade_flows.plugins.base import Guest, GuestNic, WorkloadPlugin
+from upgrade_flows.steps.base import Context, Step
+
+
+class LiveStep(Step):
+    """A step whose subject is the original, or something that belongs to it or its surrogate."""
+
+    def __init__(self, ctx: Context, action: Action, subject: str = "", **more: Any) -> None:
+        super().__init__(ctx, subject or action.subject, **more)
+        self.original = action.subject
+        self.name_of_original = action.name
+        self.details = action.details
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the workload plugin."""
+        return dict(self.details["workload"]["settings"])
+
+    @property
+    def plugin(self) -> WorkloadPlugin:
+        """The plugin that knows the workload.
+
+        :raises PluginError: it is not installed in this process.
+        """
+        name = str(self.details["workload"]["plugin"])
+        try:
+            plugin: WorkloadPlugin = self.ctx.plugins.workload[name]
+        except KeyError:
+            known = ", ".join(sorted(self.ctx.plugins.workload)) or "none"
+            raise errors.PluginError(
+                f"there is no workload plugin {name!r} (known: {known})"
+            ) from None
+        return plugin
+
+    @property
+    def hot(self) -> bool:
+        """Whether the workload lets go of everything by itself, with the original running on."""
+        return bool(self.details["cut"] == "hot")
+
+    def guest(self, recorded: dict[str, Any]) -> Guest:
+        """Return the original as the workload plugin reaches it."""
+        return self._guest(self.original, "original", tuple(recorded["addresses"]), recorded)
+
+    def surrogate(self, server_id: str, health: dict[str, Any], recorded: dict[str, Any]) -> Guest:
+        """Return the surrogate as the workload plugin reaches it, by its own port first."""
+        addresses = (*health["addresses"], *recorded["addresses"])
+        return self._guest(server_id, "surrogate", addresses, recorded)
+
+    def _guest(
+        self, server_id: str, role: str, addresses: tuple[str, ...], recorded: dict[str, Any]
+    ) -> Guest:
+        return Guest(
+            server_id=server_id,
+            name=self.name_of_original,
+            role=role,
+            addresses=addresses,
+            nics=tuple(
+                GuestNic(nic["mac"], tuple(nic["addresses"]), nic["gateway"])
+                for nic in recorded["nics"]
+            ),
+            volumes=tuple(self.details["volumes"]),
+            console=lambda: self.ctx.cloud.compute.console(server_id),
+        )
+
+
+def exists(ctx: Context, server_id: str) -> bool:
+    """Whether a server is there, and not on its way out."""
+    try:
+        server = ctx.cloud.compute.server(server_id)
+    except errors.NotFound:
+        return False
+    return server.status not in ("DELETED", "SOFT_DELETED") and server.task_state != "deleting"
