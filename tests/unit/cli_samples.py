@@ -9,10 +9,13 @@ from types import SimpleNamespace
 from cliff.commandmanager import CommandManager
 
 from upgrade_flows.cli import (
+    capture,
     check,
+    gc,
     hosts,
     inventory,
     journal,
+    live_update,
     plan,
     run,
     simulate,
@@ -34,9 +37,12 @@ COMMANDS = {
     "check vif-mode": check.VifMode,
     "plan recreate": plan.Recreate,
     "plan hosts": hosts.Hosts,
+    "plan live-update": live_update.LiveUpdate,
     "plan show": plan.Show,
     "plan diff": plan.Diff,
     "plan runbook": plan.Runbook,
+    "capture": capture.Capture,
+    "gc": gc.Gc,
     "simulate": simulate.Simulate,
     "run": run.Run,
     "submit": submitted.Submit,

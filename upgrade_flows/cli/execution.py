@@ -109,7 +109,7 @@ def conclude(report: Report, blame: tuple[State, ...]) -> None:
         )
 
 
-def confirm(command: base.Command, question: str, assumed: bool) -> None:
+def confirm(command: base.Parts, question: str, assumed: bool) -> None:
     """Ask the operator, unless the answer is given already.
 
     :raises RequestError: the answer is no, or there is nobody to ask.

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from upgrade_flows.cli import base, files
+from upgrade_flows.cli import base, credentials, files
 from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.errors import NotReady
 from upgrade_flows.model import codec
@@ -171,11 +171,13 @@ class Runbook(base.Command):
 def work_out(command: base.Command, request: UpgradeRequest, output: str | None) -> int:
     """Collect, plan, show and write; return the exit code.
 
-    :raises NotReady: everything that needs a change is refused.
+    :raises NotReady: everything that needs a change is refused, or our token ends too early.
     """
-    inventory = command.wiring.collect(command.connect(), request, command.reading)
+    cloud = command.connect()
+    inventory = command.wiring.collect(cloud, request, command.reading)
     plan = command.wiring.make_plan(request, inventory, command.reading)
     show(command, plan)
+    credentials.check(cloud, plan)
     if output:
         files.write_private(output, plan.to_json())
         if plan.actions:
@@ -195,12 +197,13 @@ def ready(command: base.Command, path: str) -> tuple[Plan, Cloud]:
     """Read a plan, see that it can run, and show it; return it with its cloud.
 
     :raises PlanChanged: it was edited, or is for another cloud.
-    :raises NotReady: it has findings that forbid to run it.
+    :raises NotReady: it has findings that forbid to run it, or our token ends too early.
     """
     plan = files.read_plan(path)
     cloud = command.connect()
     plan.check_for(cloud.id)
     show(command, plan)
+    credentials.check(cloud, plan)
     errors = [item for item in plan.findings if item.severity == Severity.ERROR]
     if errors:
         raise NotReady(f"plan {plan.id} cannot run; see what is refused", errors)

@@ -12,6 +12,12 @@ from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import State
 from upgrade_flows.reports import follow, words
 
+#: what a commit gives up, by capability; the others give up the source side of migrations
+GIVEN_UP = {
+    "capture": "image and snapshots stay as they are",
+    "live_update": "the originals are deleted, and their old root disks stay for a while",
+}
+
 
 class Run(base.Command):
     """Do what a plan says
@@ -180,9 +186,10 @@ class Commit(OnRun):
         subjects = subjects_of(run.plan, parsed_args.subject)
         others = tuple(state for state in State if state not in (State.CHANGED, State.SETTLING))
         names = _count(journal, run, subjects, others)
+        given = GIVEN_UP.get(run.capability, "the source side of migrations is given up")
         self.app.stdout.write(
-            f"After this {names} of run {run.id} cannot be rolled back: the source side of"
-            " migrations is given up, and the journal forgets the way back.\n"
+            f"After this {names} of run {run.id} cannot be rolled back: {given},"
+            " and the journal forgets the way back.\n"
         )
         execution.confirm(self, f"Commit {names}?", parsed_args.yes)
         return self.go_on(parsed_args, journal, run, "commit", subjects)

@@ -11,7 +11,7 @@ import jinja2
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Outcome, Report
 from upgrade_flows.planning.hosts import roll_of
-from upgrade_flows.reports import gantt, residue, rolled, rolling, text, words
+from upgrade_flows.reports import captured, gantt, live, residue, rolled, rolling, text, words
 from upgrade_flows.reports import plan as plan_text
 
 #: moves of instances that are listed, the slowest ones
@@ -68,6 +68,8 @@ def page(report: Report) -> str:
         chart=gantt.of_report(report) if hosts else None,
         most_moves=MOVES,
         timeline=timeline(report) if hosts is None or len(hosts.hosts) <= TIMELINES else None,
+        updates=live.of(report),
+        captures=captured.of(report),
         elapsed=text.elapsed,
         next_steps=list(text.next_steps(report)),
     )

@@ -14,6 +14,13 @@ Arguments = list[str]
 COMMANDS: dict[str, Callable[[Arguments], list[str]]] = {
     "start": lambda a: ["server", "start", a[0]],
     "stop": lambda a: ["server", "stop", a[0]],
+    "pause": lambda a: ["server", "pause", a[0]],
+    "unpause": lambda a: ["server", "unpause", a[0]],
+    "attach_port": lambda a: ["server", "add", "port", a[0], a[1]],
+    "detach_port": lambda a: ["server", "remove", "port", a[0], a[1]],
+    "detach_volume": lambda a: ["server", "remove", "volume", a[0], a[1]],
+    "delete_port": lambda a: ["port", "delete", a[0]],
+    "delete_snapshot": lambda a: ["volume", "snapshot", "delete", a[0]],
     "lock": lambda a: ["server", "lock", "--reason", a[1], a[0]],
     "unlock": lambda a: ["server", "unlock", a[0]],
     "confirm_migration": lambda a: ["server", "migrate", "confirm", a[0]],
@@ -38,6 +45,9 @@ COMMANDS: dict[str, Callable[[Arguments], list[str]]] = {
     ],
 }  # fmt: skip
 
+
+#: whose ``delete`` it is that deletes which things; Nova's deletes servers
+DELETES = {"image": "image", "volume": "volume"}
 
 #: states in which what a change made different has been taken back
 TAKEN_BACK = (State.FAILED, State.UNDONE, State.RESIDUE)
@@ -70,7 +80,8 @@ def command(residue: Residue) -> str:
     arguments = [_argument(node) for node in call.args]
     try:
         if method == "delete":
-            words = ["image" if "image" in owner.lower() else "server", "delete", arguments[0]]
+            kinds = (kind for name, kind in DELETES.items() if name in owner.lower())
+            words = [next(kinds, "server"), "delete", arguments[0]]
         else:
             words = COMMANDS[method](arguments)
     except (KeyError, IndexError):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from upgrade_flows.model.report import Outcome, Report, State
-from upgrade_flows.reports import residue, rolled, tables, words
+from upgrade_flows.reports import captured, live, residue, rolled, tables, words
 
 COLOURS: dict[str, str] = {
     State.FAILED: "red",
@@ -33,6 +33,8 @@ def parts(report: Report) -> Iterator[RenderableType]:
     if hosts is not None:
         yield "Hours, minutes and seconds are predicted / measured."
         yield from rolled.parts(hosts)
+    yield from live.parts(live.of(report))
+    yield from captured.parts(captured.of(report))
     for title, lines in (
         ("Failures", _failures(report)),
         ("What differs from before", _differences(report)),

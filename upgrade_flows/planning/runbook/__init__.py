@@ -7,12 +7,19 @@ from collections.abc import Callable
 import jinja2
 
 from upgrade_flows.model.plan import Action, Plan
-from upgrade_flows.planning.runbook import host_upgrade, recreate
+from upgrade_flows.planning.runbook import capture, host_upgrade, live_update, recreate
 from upgrade_flows.planning.runbook.step import HandStep, plain
 
 __all__ = ["HandStep", "markdown"]
 
 Steps = Callable[[Action], list[HandStep]]
+
+#: the steps of an action, by capability; that of host upgrades needs the whole plan
+STEPS: dict[str, Steps] = {
+    "capture": capture.steps_of,
+    "live_update": live_update.steps_of,
+    "recreate": recreate.steps_of,
+}
 
 
 def markdown(plan: Plan) -> str:
@@ -27,6 +34,6 @@ def markdown(plan: Plan) -> str:
     environment.filters["plain"] = plain
     rolls = bool(plan.schedule)
     template = environment.get_template("runbook_hosts.md.j2" if rolls else "runbook.md.j2")
-    steps: Steps = host_upgrade.Book(plan).steps_of if rolls else recreate.steps_of
+    steps = host_upgrade.Book(plan).steps_of if rolls else STEPS[plan.request.capability]
     times = host_upgrade.times(plan) if rolls else {}
     return template.render(plan=plan, steps_of=steps, times=times).strip() + "\n"
