@@ -49,7 +49,7 @@ WISHES = (
     Wish("demo-batch", FAKE[1], status="SHUTOFF"),
     Wish("demo-legacy", FAKE[1], data_volume=True, floating_ip=True),
 )
-SEEDED = {seed.IMAGE, guests.IMAGE}
+SEEDED = {seed.IMAGE, *(recipe.name for recipe in guests.RECIPES)}
 REPLACED, REVERTED = "demo-legacy", "demo-batch"
 
 #: how an instance that was rebuilt differs, besides who holds its ports and volumes

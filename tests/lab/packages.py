@@ -36,7 +36,9 @@ LIBVIRT_PACKAGES = [
     "bindfs",
     "busybox-static",
     "cpio",
+    "dash",
     "dosfstools",
+    "e2fsprogs",
     "ethtool",
     "fdisk",
     "fuse3",
@@ -58,6 +60,14 @@ LIBVIRT_PACKAGES = [
     "seabios",
     "syslinux",
     "syslinux-common",
+]
+# what the guests for live updates have besides busybox: copied into their image
+GUEST_PACKAGES = [
+    "criu",
+    "dropbear-bin",
+    "iptables",
+    "nftables",
+    "util-linux",
 ]
 # not on the list of constraints: they fit what Debian has
 LIBVIRT_PYTHON = ["libvirt-python==9.0.0"]
@@ -94,7 +104,7 @@ def install_debian(settings: Settings) -> bool:
 
 def missing_debian() -> list[str]:
     """Return the packages that are not installed."""
-    wanted = sorted({*CLOUD_PACKAGES, *HOST_PACKAGES, *LIBVIRT_PACKAGES})
+    wanted = sorted({*CLOUD_PACKAGES, *HOST_PACKAGES, *LIBVIRT_PACKAGES, *GUEST_PACKAGES})
     if not shutil.which("dpkg-query"):
         return wanted
     query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *wanted]

@@ -15,9 +15,10 @@ from tests.lab.hosts import faults, machines
 from tests.lab.hosts import seed as hosts_seed
 from tests.lab.settings import Settings
 
-SEED_IMAGES = {seed.IMAGE, hosts_seed.IMAGE}
+SEED_IMAGES = {seed.IMAGE, *(recipe.name for recipe in hosts_seed.RECIPES)}
 SEED_NETWORKS = {seed.NETWORK, seed.EXTERNAL, *hosts_seed.NETWORKS}
-SEED_FLAVORS = {*seed.FLAVORS, hosts_seed.FLAVOR["name"]}
+SEED_FLAVORS = {*seed.FLAVORS, hosts_seed.FLAVOR["name"], hosts_seed.LIVE_FLAVOR["name"]}
+SEED_KEYPAIRS = {seed.KEYPAIR, hosts_seed.KEYPAIR}
 
 
 def reset() -> int:
@@ -173,7 +174,7 @@ def _compute(cloud: Connection) -> int:
     count += _each(flavors, compute.delete_flavor)
     for name in ("lab-admin", "lab-demo"):
         mine = api.connect(name).compute
-        keys = [each for each in mine.keypairs() if each.name != seed.KEYPAIR]
+        keys = [each for each in mine.keypairs() if each.name not in SEED_KEYPAIRS]
         count += _each(keys, mine.delete_keypair)
     return count
 

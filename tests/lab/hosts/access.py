@@ -62,6 +62,15 @@ def write_host(host: Host, root: Path, settings: Settings) -> None:
     (etc / "sshd_config").write_text(text.format(address=host.address))
 
 
+def guest_key(settings: Settings | None = None) -> Path:
+    """Return the private key that opens guests whose owner asked for it, made if need be."""
+    path = layout.folder(settings or Settings.load()) / "guest" / "id_ed25519"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _generate(path)
+    return path
+
+
 def ssh_config() -> Path:
     """Return the operator's OpenSSH client configuration, which knows all hosts by name."""
     return _path(Settings.load())
