@@ -1,4 +1,4 @@
-"""What each strategy of ``recreate`` may change of an instance, in memory and on the lab alike.
+"""What each way to upgrade an instance may change of it, in memory and on the lab alike.
 
 The fields are those of ``upgrade_flows.model.identity.Identity``, written down here once more on
 purpose: what a strategy declares is under test.  ``WORDS`` says how a field shows in what a
@@ -21,6 +21,7 @@ MAY_DIFFER: dict[str, dict[str, frozenset[str]]] = {
         "shelve": frozenset({"vif_modes"}),
         "recreate": frozenset({"vif_modes", "id", "user_id"}),
         "snapshot": frozenset({"vif_modes", "id", "user_id", "image_id"}),
+        "live-update": frozenset({"id", "user_id", "image_id", "name", "tags", "flags"}),
     },
     "rolled back": {
         "rebind": frozenset(),
@@ -29,6 +30,7 @@ MAY_DIFFER: dict[str, dict[str, frozenset[str]]] = {
         # these two delete the original, and rebuild it from its own disk
         "recreate": frozenset({"id", "user_id"}),
         "snapshot": frozenset({"id", "user_id", "image_id"}),
+        "live-update": frozenset(),
     },
     "committed": {
         "rebind": frozenset({"vif_modes"}),
@@ -36,6 +38,7 @@ MAY_DIFFER: dict[str, dict[str, frozenset[str]]] = {
         "shelve": frozenset({"vif_modes"}),
         "recreate": frozenset({"vif_modes", "id", "user_id"}),
         "snapshot": frozenset({"vif_modes", "id", "user_id", "image_id"}),
+        "live-update": frozenset({"id", "user_id", "image_id"}),
     },
 }
 
@@ -46,6 +49,7 @@ ROLLED_BACK = {
     "shelve": State.UNDONE,
     "recreate": State.RESIDUE,
     "snapshot": State.RESIDUE,
+    "live-update": State.UNDONE,
 }
 
 #: how a field shows, by who tells: OpenStack's own APIs, or ``FakeCloud.state``
@@ -70,6 +74,12 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "user_id": ("server.user_id",),
         "image_id": ("server.image*",),
+        "name": ("server.name",),
+        "tags": ("server.tags",),
+        "flags": (
+            "volumes.*.delete_on_termination",
+            "server.os-extended-volumes:volumes_attached",
+        ),
     },
     "fake": {
         "vif_modes": ("ports.*.vif_type", "ports.*.vif_details*"),
@@ -88,12 +98,18 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def unexpected(
-    differences: Mapping[str, Any], strategy: str, moment: str, words: str
+    differences: Mapping[str, Any],
+    strategy: str,
+    moment: str,
+    words: str,
+    also: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Return of the differences, by path, those that the strategy must not make."""
-    patterns = [
-        pattern for field in MAY_DIFFER[moment][strategy] for pattern in WORDS[words][field]
-    ]
+    """Return of the differences, by path, those that the strategy must not make.
+
+    :param also: further fields that may differ in this case.
+    """
+    fields = MAY_DIFFER[moment][strategy] | also
+    patterns = [pattern for field in fields for pattern in WORDS[words][field]]
     return {
         path: values
         for path, values in differences.items()

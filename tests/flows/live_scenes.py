@@ -113,6 +113,7 @@ def action_for(case: str, cloud: FakeCloud, server: str, **details: Any) -> Acti
         "grace_s": 0,
         "room_s": 60,
         "ready_s": 60,
+        "answer_s": 60,
     }
     return Action(
         capability="live_update",

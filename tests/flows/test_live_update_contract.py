@@ -17,6 +17,7 @@ from tests.flows.live_scenes import (
 from tests.flows.scenes import Sabotage, reverted, sabotage, steps_of
 from upgrade_flows import errors
 from upgrade_flows.flows import capability
+from upgrade_flows.steps import guest_probes
 
 
 def step_names(case: str) -> list[str]:
@@ -204,3 +205,18 @@ def test_without_room_the_surrogate_waits_and_says_so():
 
     assert told == [("waiting", "room on h1")]
     assert cloud.state() == before
+
+
+def test_a_workload_that_does_not_answer_where_it_has_moved_to_goes_back_in_time(monkeypatch):
+    monkeypatch.setattr(guest_probes, "connects", lambda *asked: False)
+    cloud, server = cloud_with("image-hot")
+    details = {"probes": [{"tcp": 80}], "ready_s": 7200, "answer_s": 60}
+    action = action_for("image-hot", cloud, server, **details)
+    before, since = as_before(cloud.state()), cloud.clock.monotonic()
+
+    with pytest.raises(errors.TimedOut, match="tcp 80: no answer"):
+        engines.run(build(cloud, action))
+
+    assert cloud.clock.monotonic() - since < 600
+    assert as_before(cloud.state()) == before
+    assert serving(cloud) == [server]

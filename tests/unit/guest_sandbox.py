@@ -159,6 +159,10 @@ class GuestSandbox:
             self._server.close()
             for connection in self._open:
                 connection.abort()
+            for child in self._children:
+                if child.returncode is None:
+                    child.kill()
+                    await child.wait()
 
         if self._loop.is_running():
             asyncio.run_coroutine_threadsafe(close(), self._loop).result(10)
@@ -178,6 +182,7 @@ class GuestSandbox:
     async def _listen(self, port: int) -> asyncssh.SSHAcceptor:
         sandbox = self
         self._open: list[Any] = []
+        self._children: list[asyncio.subprocess.Process] = []
 
         class Server(asyncssh.SSHServer):
             def connection_made(self, conn: Any) -> None:
@@ -213,6 +218,7 @@ class GuestSandbox:
                 "SANDBOX": str(self.root),
             },
         )
+        self._children.append(child)
         out, err = await child.communicate(script.encode())
         here = str(self.root).encode()
         with contextlib.suppress(asyncssh.Error, OSError):

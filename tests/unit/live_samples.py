@@ -44,6 +44,7 @@ def _details(**more):
         "grace_s": 86400,
         "room_s": 3600,
         "ready_s": 600,
+        "answer_s": 60,
         "seen": {},
         **more,
     }

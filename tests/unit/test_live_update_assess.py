@@ -66,6 +66,7 @@ def test_the_flow_is_told_everything_that_it_is_built_from():
         "grace_s": 60,
         "room_s": 3600,
         "ready_s": 600,
+        "answer_s": 60,
     }
     assert (action.capability, action.subject, action.name) == ("live_update", server.id, "web")
 
@@ -218,3 +219,9 @@ def test_what_has_moved_since_it_was_planned_is_named(change, said):
     action = only(made, hosts=("h2",))
     change(made)
     assert said in verify(made, PLUGINS, action)
+
+
+def test_a_workload_that_boots_where_it_has_moved_to_may_take_as_long_as_a_boot():
+    made = cloud()
+    assert only(made, answer_s=30).details["answer_s"] == 30
+    assert only(made, workload="rebooting", answer_s=30).details["answer_s"] == 600

@@ -66,7 +66,7 @@ def test_the_request_is_what_the_options_say(tmp_path):
         *["--settings", "hooks.yaml", "--probe", "tcp:22", "--probe", "http:8080/health"],
         *["--policy", "packing", "--host-groups", "left", "right", "--same-host-only"],
         *["--no-moves", "--health-network", "net-1", "--grace", "60", "--room", "70"],
-        *["--ready", "80", "--at-a-time", "3", "--max-failures", "1", "--canaries", "2"],
+        *["--ready", "80", "--answer", "90", "--at-a-time", "3", "--max-failures", "1", "--canaries", "2"],
         *["--to-host", "h1", "h2"],
     )
     assert request.capability == "live_update"
@@ -79,6 +79,7 @@ def test_the_request_is_what_the_options_say(tmp_path):
         "probes": [{"tcp": 22}, {"http": "/health", "port": 8080}], "placement": "packing",
         "host_groups": ["left", "right"], "elsewhere": False, "make_room": False,
         "health_network": "net-1", "grace_s": 60, "room_s": 70, "ready_s": 80,
+        "answer_s": 90,
     }  # fmt: skip
     Options.read(request.target.options)
 

@@ -27,12 +27,12 @@ def test_without_a_word_only_what_is_new_has_to_be_said():
 def test_everything_that_is_wrong_is_told_at_once():
     said = complaint(
         color="blue", image=7, update="yes", workload=[], settings="x", placement=1,
-        elsewhere="no", make_room=2, host_groups=3, grace_s=-1, room_s=0, ready_s=True,
+        elsewhere="no", make_room=2, host_groups=3, grace_s=-1, room_s=0, ready_s=True, answer_s=0,
         probes=[{"tcp": 0}, {"ping": 1}], ready="tcp",
     )  # fmt: skip
     for name in ("color", "image", "update", "workload", "settings", "placement", "elsewhere",
-                 "make_room", "host_groups", "grace_s", "room_s", "ready_s", "probe 1", "probe 2",
-                 "ready: probes"):  # fmt: skip
+                 "make_room", "host_groups", "grace_s", "room_s", "ready_s", "answer_s", "probe 1",
+                 "probe 2", "ready: probes"):  # fmt: skip
         assert name in said, name
 
 

@@ -120,6 +120,14 @@ def test_it_goes_only_to_hosts_that_are_named_if_some_are():
     assert goes_to(only(made, hosts=("h3",))) == ("other-host", "h3")
 
 
+def test_it_leaves_its_own_host_if_others_are_named():
+    made = cloud("h1", "h2", "h3")
+    action = only(made, hosts=("h3",))
+    assert goes_to(action) == ("other-host", "h3")
+    assert action.because[0] == "not on its own host h1: it is none of the hosts that were named"
+    assert goes_to(only(made, hosts=("h1", "h3"))) == ("own-host", "h1")
+
+
 def test_hosts_of_the_same_zone_go_before_emptier_ones():
     made = cloud("h1", "h2", "h3")
     made.change_host("h2", availability_zone="far")

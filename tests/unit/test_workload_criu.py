@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -228,7 +229,7 @@ def test_nothing_but_ssh_comes_to_the_carried_addresses_meanwhile(pair):
         "table inet upgrade-flows {",
         "chain input {",
         "type filter hook input priority -300; policy accept;",
-        "meta l4proto ipv6-icmp accept",
+        "meta l4proto 58 accept",
         f"ip daddr 10.9.0.5 tcp dport {port} accept",
         "ip daddr 10.9.0.5 drop",
         f"ip6 daddr fd00:9::5 tcp dport {port} accept",
@@ -302,6 +303,16 @@ def test_a_restore_that_fails_lets_the_processes_go_on_in_the_original(pair):
     assert RESTORE.format("cut") in pair.log("original")
 
 
+def test_processes_come_back_even_if_an_interface_does_not(pair):
+    pair.prepare()
+    pair.quiesce()
+    pair.plug("original")
+    guest = pair.guests["original"].guest("original", volumes=(VOLUME,), nics=(NIC,))
+    with pytest.raises(HostError, match=f"the interface {NIC.mac}.* did not come within 2 s"):
+        pair.plugin.restore(guest, pair.settings, pair.notes)
+    assert pair.runs() == 1
+
+
 def test_a_surrogate_that_was_never_reached_is_no_loss(pair):
     pair.prepare()
     pair.quiesce()
@@ -346,6 +357,48 @@ def test_a_dump_on_the_way_back_is_attempted_twice(pair):
     pair.resume()
     pair.change("surrogate", failures={"dump": 1})
     pair.withdraw()
+    pair.restore()
+    assert pair.runs() == 1
+
+
+def begin_to_resume(pair):
+    """Resume in a thread of its own, and wait until the guest waits for the volume."""
+    said = []
+
+    def resume():
+        try:
+            pair.plugin.resume(pair.guest("surrogate"), pair.settings, pair.notes)
+        except HostError as exc:
+            said.append(str(exc))
+
+    thread = threading.Thread(target=resume)
+    thread.start()
+    waits = pair.guests["surrogate"].root / "run/upgrade-flows/waits"
+    wait.until(wait.SystemClock(), "it to wait", waits.exists, bool)
+    return thread, said
+
+
+def test_a_surrogate_can_wait_for_what_is_on_its_way(pair, monkeypatch):
+    monkeypatch.setattr(commands, "ARRIVAL_S", 20)
+    pair.prepare()
+    pair.quiesce()
+    thread, said = begin_to_resume(pair)
+    pair.plug("surrogate")
+    thread.join(30)
+    assert (said, pair.runs()) == ([], 1)
+    assert pair.plugin.resume_waits(pair.settings)
+
+
+def test_a_surrogate_that_waits_in_vain_is_told_to_stop(pair, monkeypatch):
+    monkeypatch.setattr(commands, "ARRIVAL_S", 20)
+    pair.prepare()
+    pair.quiesce()
+    thread, said = begin_to_resume(pair)
+    pair.withdraw()
+    thread.join(5)
+    assert len(said) == 1
+    pair.plug("surrogate")
+    assert pair.runs() == 0
     pair.restore()
     assert pair.runs() == 1
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.unit.guest_sandbox import SHELLS, VOLUME, GuestSandbox
 from tests.unit.host_sandbox import without_agent
+from upgrade_flows.errors import HostError
 from upgrade_flows.plugins.base import Guest
 from upgrade_flows.plugins.workload import hostkeys
 from upgrade_flows.plugins.workload.criu import looking, processes, refusals
@@ -257,6 +258,21 @@ def test_a_real_process_is_seen_with_all_that_it_has(sandbox, tmp_path):
     finally:
         child.stdin.close()
         child.wait(10)
+
+
+def test_a_process_that_ended_between_the_looks_stands_in_nobodys_way(sandbox):
+    settings = CriuSettings(SshSettings(**sandbox.ssh), pid=os.getpid(), mounts={0: "/data"})
+    one = Shell(sandbox.guest(), settings.ssh)
+    child = subprocess.Popen(["sleep", "60"])
+    seen = looking.look(one, settings)
+    child.kill()
+    child.wait(10)
+    ours, theirs = seen.processes[os.getpid()], seen.processes[child.pid]
+    tree = looking.look_closely(one, settings, seen, ours)
+    assert os.getpid() in tree.pids
+    assert child.pid not in tree.pids
+    with pytest.raises(HostError, match=rf"process {child.pid} \(sleep\) has ended"):
+        looking.look_closely(one, settings, seen, theirs)
 
 
 def test_a_lock_of_a_file_is_seen(sandbox, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 from tests.unit.guest_sandbox import NIC, SHELLS, VOLUME, GuestSandbox
 from tests.unit.host_sandbox import without_agent
 from tests.unit.test_docs import blocks
+from upgrade_flows.cloud import wait
 from upgrade_flows.errors import HostError, HostUnreachable, RequestError, StepFailed
 from upgrade_flows.plugins import registry
 from upgrade_flows.plugins.base import WorkloadPlugin
@@ -196,6 +198,21 @@ def test_a_volume_that_does_not_come_is_an_error(sandbox, monkeypatch):
     said = settings(sandbox, resume="true")
     with pytest.raises(HostError, match=f"volume {VOLUME[:20]} did not come within 1 s"):
         Hooks().resume(sandbox.guest("surrogate", volumes=(VOLUME,)), said, {})
+
+
+def test_a_resume_that_still_waits_for_a_volume_is_ended_by_a_withdrawal(sandbox):
+    guest = sandbox.guest("surrogate", volumes=(VOLUME,))
+    said = noting(sandbox, "resume", "withdraw")
+    with ThreadPoolExecutor(1) as pool:
+        resumed = pool.submit(Hooks().resume, guest, said, {})
+        waiting = sandbox.root / "run/upgrade-flows"
+        wait.until(wait.SystemClock(), "it", lambda: list(waiting.glob("waits.*")), bool)
+        Hooks().withdraw(guest, said, {})
+        sandbox.plug_volume(VOLUME)
+        with pytest.raises(HostError):
+            resumed.result(5)
+    assert log(sandbox) == ["withdraw surrogate"]
+    assert list(waiting.glob("waits.*")) == []
 
 
 def test_a_probe_runs_in_the_guest(sandbox):

@@ -114,7 +114,7 @@ def test_an_address_that_the_guest_takes_away_again_comes_back(sandbox):
     sandbox.plug(MAC)
     Hooks().quiesce(sandbox.guest(nics=(NIC,)), {"ssh": sandbox.ssh}, {})
     until("eth1", lambda: addresses(sandbox), lambda said: len(said) == 2)
-    sandbox.do(*"ip addr flush dev eth1".split())
+    sandbox.do("ip addr flush dev eth1")
     until("eth1", lambda: addresses(sandbox), lambda said: len(said) == 2)
 
 

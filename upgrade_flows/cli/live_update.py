@@ -15,7 +15,7 @@ CAPABILITY = "live_update"
 
 #: options of the command that are options of the request, by the names they have there
 TARGET = ("image", "update", "workload", "elsewhere", "make_room", "health_network", "grace_s",
-          "room_s", "ready_s")  # fmt: skip
+          "room_s", "ready_s", "answer_s")  # fmt: skip
 
 
 class LiveUpdate(base.Command):
@@ -115,6 +115,9 @@ class LiveUpdate(base.Command):
             ("--room", "room_s", "SECONDS", "How long it is waited for room (default: 3600)."),
             ("--ready", "ready_s", "SECONDS",
              "How long the new instance may take until it is ready (default: 600)."),
+            ("--answer", "answer_s", "SECONDS",
+             "How long the workload may take, once moved, until it answers; then it goes back"
+             " (default: 60)."),
             ("--grace", "grace_s", "SECONDS",
              "How long the old disk is kept after 'commit' (default: 86400)."),
         ):  # fmt: skip

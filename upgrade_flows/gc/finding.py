@@ -11,7 +11,7 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud.api import Cloud
-from upgrade_flows.flows.live_update.tasks.preparing import HOLDER
+from upgrade_flows.flows.live_update.tasks.holding import HOLDER
 from upgrade_flows.flows.live_update.tasks.settling import GIVEN, UNTIL
 from upgrade_flows.gc import things
 from upgrade_flows.gc.things import MAKERS, Kind, Thing

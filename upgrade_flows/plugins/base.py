@@ -222,6 +222,13 @@ class WorkloadPlugin(abc.ABC):
         """
         return False
 
+    def resume_waits(self, settings: dict[str, Any]) -> bool:
+        """Whether ``resume`` waits in the guest for volumes and interfaces; pure.
+
+        Then it is called while they are on their way, and again if it fails by then.
+        """
+        return False
+
     @abc.abstractmethod
     def refusals(self, guest: Guest, settings: dict[str, Any]) -> list[str]:
         """Return what of a guest cannot be carried, before anything is touched; it only reads."""

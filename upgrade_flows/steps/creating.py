@@ -19,15 +19,30 @@ def adopt_or_create(step: Step, identity: dict[str, Any], new: Callable[[], NewS
     :param new: says what to create; asked only if there is none.
     :raises StepFailed: it went to ERROR; the message holds Nova's fault.
     """
-    compute = step.ctx.cloud.compute
-    found = list(compute.servers(tag=step.short_tag))
-    if found:
-        server_id = found[0].id
-        keys.give_back(step, identity["key_name"])
-    else:
-        wanted = new()
-        with keys.borrowed(step, identity["user_id"], identity["key_name"]):
-            server_id = compute.create(wanted)
+    server_id = adopted(step, identity)
+    return up(step, create(step, identity, new()) if server_id is None else server_id)
+
+
+def adopted(step: Step, identity: dict[str, Any]) -> str | None:
+    """Return the server that bears the step's tag; None: no earlier attempt has created it."""
+    found = list(step.ctx.cloud.compute.servers(tag=step.short_tag))
+    if not found:
+        return None
+    keys.give_back(step, identity["key_name"])
+    return found[0].id
+
+
+def create(step: Step, identity: dict[str, Any], new: NewServer) -> str:
+    """Create a server that bears the step's tag, and return its id; nobody waits for it here."""
+    with keys.borrowed(step, identity["user_id"], identity["key_name"]):
+        return step.ctx.cloud.compute.create(new)
+
+
+def up(step: Step, server_id: str) -> Server:
+    """Wait until a server that was created is ACTIVE, and return it.
+
+    :raises StepFailed: it went to ERROR; the message holds Nova's fault.
+    """
     return waiting.reaches(
         step.ctx, server_id, "ACTIVE", "SHUTOFF", deadline_s=step.ctx.settings.image_s
     )

@@ -184,6 +184,7 @@ def _action(case: Case, found: Place) -> Action:
             "grace_s": options.grace_s,
             "room_s": options.room_s,
             "ready_s": options.ready_s,
+            "answer_s": options.ready_s if case.restart else options.answer_s,
             "seen": digests,
         },
         prediction=_prediction(case, found),

@@ -8,7 +8,9 @@ from taskflow import flow
 
 from upgrade_flows.flows import sequence
 from upgrade_flows.flows.live_update.tasks import (
+    booting,
     cutting,
+    holding,
     preparing,
     proving,
     settling,
@@ -43,10 +45,10 @@ def change(ctx: Context, action: Action) -> flow.Flow:
         preparing.CheckWorkload(ctx, action),
         _way_back(ctx, action),
         *[preparing.MigrateAway(ctx, action, move) for move in details["moves"]],
-        preparing.HoldRoom(ctx, action),
+        holding.HoldRoom(ctx, action),
         *_boot_disk(ctx, action),
         surrogate.CreateHealthPort(ctx, action),
-        surrogate.boot_step(ctx, action),
+        booting.boot_step(ctx, action),
         surrogate.AwaitReady(ctx, action),
         cutting.PrepareWorkload(ctx, action),
         _watch(ctx, action),

@@ -60,6 +60,10 @@ class Hosts:
             if one.severity == Severity.REFUSED
         }
 
+    def allows(self, host: str) -> bool:
+        """Whether the request lets something go to a host: it names that one, or none at all."""
+        return not self._allowed or host in self._allowed
+
     def group(self, host: str) -> str:
         """Return the name of a host's group; empty where there are no groups."""
         return self._groups.group_of.get(host, "")
@@ -82,7 +86,7 @@ class Hosts:
             one.name
             for one in self._inventory.hosts
             if one.name != host
-            and (not self._allowed or one.name in self._allowed)
+            and self.allows(one.name)
             and one.name not in self._refused
             and self.group(one.name) == group
         ]

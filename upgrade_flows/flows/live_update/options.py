@@ -33,7 +33,10 @@ class Options:
     :param health_network: id of the network of its own port; by default that of the first port.
     :param grace_s: seconds that the old root disk is kept after the commit.
     :param room_s: seconds that it is waited for room.
-    :param ready_s: seconds that the new instance may take until it answers.
+    :param ready_s: seconds that the new instance may take until it answers; also after it has
+        moved, where it boots then.
+    :param answer_s: seconds that the workload may take until it answers where it has moved to;
+        then it goes back.
     """
 
     image: str = ""
@@ -51,6 +54,7 @@ class Options:
     grace_s: int = 86400
     room_s: int = 3600
     ready_s: int = 600
+    answer_s: int = 60
 
     @classmethod
     def read(cls, plain: dict[str, Any]) -> Options:
@@ -76,6 +80,7 @@ class Options:
             grace_s=_seconds(reader, "grace_s", cls.grace_s, 0),
             room_s=_seconds(reader, "room_s", cls.room_s, 1),
             ready_s=_seconds(reader, "ready_s", cls.ready_s, 1),
+            answer_s=_seconds(reader, "answer_s", cls.answer_s, 1),
         )
         if options.image and options.update:
             reader.complain("image and update: only one of the two can be new")

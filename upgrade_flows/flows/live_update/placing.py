@@ -54,7 +54,8 @@ def place(case: Case, hosts: Hosts, neighbours: Neighbours) -> Place | NoPlace:
     instances of the plan have been committed.
     """
     own, amounts = case.server.host, case.demand.amounts
-    unfit = _unfit(case, own)
+    named = hosts.allows(own)
+    unfit = _unfit(case, own) if named else "it is none of the hosts that were named"
     lacks = case.ledger.lacks(own, amounts)
     if unfit is None and not lacks:
         return Place(own, OWN)

@@ -13,11 +13,15 @@ COMMAND_S = 30.0
 
 
 def ask(
-    step: LiveStep, guest: Guest, probes: list[dict[str, Any]], addresses: tuple[str, ...]
+    step: LiveStep,
+    guest: Guest,
+    probes: list[dict[str, Any]],
+    addresses: tuple[str, ...],
+    deadline_s: float,
 ) -> None:
     """Wait until all probes pass, each at one of the addresses.
 
-    :raises TimedOut: they did not within the time that the plan allows; says which.
+    :raises TimedOut: they did not within ``deadline_s`` seconds; says which.
     """
     if not probes:
         return
@@ -29,5 +33,5 @@ def ask(
         what=str(guest),
         console=guest.console,
         run=lambda command: plugin.run(guest, settings, command, COMMAND_S),
-        deadline_s=float(step.details["ready_s"]),
+        deadline_s=deadline_s,
     )

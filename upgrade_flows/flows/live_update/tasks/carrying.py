@@ -12,9 +12,12 @@ from typing import Any
 from upgrade_flows import errors
 from upgrade_flows.cloud import wait
 from upgrade_flows.model import codec
-from upgrade_flows.model.inventory import AttachedVolume, Port
+from upgrade_flows.model.inventory import AttachedVolume, Port, Volume
 from upgrade_flows.steps import creating, volumes, waiting
 from upgrade_flows.steps.base import Context
+
+#: seconds that a call takes at least: to ask earlier costs the services what they work with
+HEAD_S = 0.25
 
 #: Nova's instance actions about ports
 INTERFACES = ("attach_interface", "detach_interface")
@@ -50,57 +53,71 @@ class Carrier:
         self.calls: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
-    def bring(self, source: str, target: str, flags: bool) -> dict[str, str]:
+    def bring(
+        self,
+        source: str,
+        target: str,
+        flags: bool,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> dict[str, str]:
         """Bring ports and volumes from one server to another; return the ports' ids by old id.
 
         :param flags: whether volumes get the delete flags that were recorded; otherwise none.
+        :param meanwhile: is called when the source has let go of everything, and ends before
+            this does; the calls that plug it in at the target are under way then.
         :raises CloudError: something did not move; the rest may have.
         """
         disks = [one if flags else creating.without_flag(one) for one in self.volumes]
-        width, stay = self.ctx.settings.calls_at_a_time, self._stay(target)
+        width = self.ctx.settings.calls_at_a_time
         with ThreadPoolExecutor(width, thread_name_prefix="carry") as pool:
             free_volumes = [pool.submit(self._free_volume, one, source) for one in disks]
+            found = pool.submit(self._found, target).result()
             free_ports = [
-                pool.submit(self._free_port, port, source, target, stays)
-                for port, stays in zip(self.ports, stay, strict=True)
+                pool.submit(self._free_port, port, now, source, target)
+                for port, now in zip(self.ports, found, strict=True)
             ]
             both = [
                 pool.submit(self._in_order, free_volumes, disks, target, self._plug_volume),
                 pool.submit(self._in_order, free_ports, self.ports, target, self._plug_port),
             ]
+            also = pool.submit(self._when_free, [*free_volumes, *free_ports], meanwhile)
             _, ids = [future.result() for future in both]
             waits = [
                 pool.submit(self._finish_port, port, port_id, target)
                 for port, port_id in zip(self.ports, ids, strict=True)
             ]
-            for future in waits:
+            for future in (*waits, also):
                 future.result()
         return {port.id: port_id for port, port_id in zip(self.ports, ids, strict=True)}
 
     def _in_order(
         self,
-        free: list[Future[None]],
+        free: list[Future[Any]],
         items: list[Any],
         target: str,
-        plug: Callable[[Any, str], str],
+        plug: Callable[[Any, Any, str], str],
     ) -> list[str]:
         """Plug items in one after the other, each as soon as it is free; the guest counts them."""
-        done = []
-        for future, item in zip(free, items, strict=True):
+        return [
+            plug(item, future.result(), target) for future, item in zip(free, items, strict=True)
+        ]
+
+    @staticmethod
+    def _when_free(free: list[Future[Any]], call: Callable[[], None]) -> None:
+        for future in free:
             future.result()
-            done.append(plug(item, target))
-        return done
+        call()
 
     # volumes
 
-    def _free_volume(self, volume: AttachedVolume, source: str) -> None:
+    def _free_volume(self, volume: AttachedVolume, source: str) -> Volume:
         cloud, volume_id = self.ctx.cloud, volume.volume_id
         seen = volumes.at_rest(self.ctx, volume_id)
         if source not in {one.server_id for one in seen.attachments}:
-            return
+            return seen
         with self._timed("detach volume", volume_id):
             cloud.compute.detach_volume(source, volume_id)
-            wait.until(
+            return wait.until(
                 cloud.clock,
                 f"volume {volume_id} to leave server {source}",
                 lambda: cloud.volumes.volume(volume_id),
@@ -113,11 +130,11 @@ class Carrier:
                 ),
                 deadline_s=self.ctx.settings.volume_s,
                 most_s=0.25,
+                head_s=HEAD_S,
             )
 
-    def _plug_volume(self, volume: AttachedVolume, target: str) -> str:
+    def _plug_volume(self, volume: AttachedVolume, seen: Volume, target: str) -> str:
         cloud, volume_id = self.ctx.cloud, volume.volume_id
-        seen = cloud.volumes.volume(volume_id)
         if target in {one.server_id for one in seen.attachments} and seen.status == "in-use":
             return volume_id
         with self._timed("attach volume", volume_id):
@@ -137,6 +154,7 @@ class Carrier:
                 ),
                 deadline_s=self.ctx.settings.volume_s,
                 most_s=0.25,
+                head_s=HEAD_S,
             )
         return volume_id
 
@@ -157,36 +175,38 @@ class Carrier:
             deadline_s=self.ctx.settings.port_s,
         )
 
-    def _stay(self, target: str) -> list[bool]:
-        """Tell of each port whether it is at the target and may stay there.
+    def _found(self, target: str) -> list[tuple[Port | None, bool]]:
+        """Return each port as it is now, and whether it is at the target and may stay there.
 
         One that comes before others is plugged in before them, or the guest would count them
         anew: after a move that was broken off the others have to leave once more.
         """
         found = [self.find(port) for port in self.ports]
         there = [port is not None and port.device_id == target for port in found]
-        return [all(there[: number + 1]) for number in range(len(there))]
+        return [(port, all(there[: number + 1])) for number, port in enumerate(found)]
 
-    def _free_port(self, port: Port, source: str, target: str, stays: bool) -> None:
-        now = self.find(port)
+    def _free_port(
+        self, port: Port, found: tuple[Port | None, bool], source: str, target: str
+    ) -> Port | None:
+        now, stays = found
         if now is None or not now.device_id or stays:
-            return
+            return now
         if now.device_id not in (source, target):
             raise errors.StepFailed(f"port {now.id} belongs to {now.device_id} now")
         with self._timed("detach port", port.id):
             self.ctx.cloud.compute.detach_port(now.device_id, now.id)
-            wait.until(
+            return wait.until(
                 self.ctx.cloud.clock,
                 f"port {now.id} to leave server {now.device_id}",
                 lambda: self.find(port),
                 lambda seen: seen is None or not seen.device_id,
                 deadline_s=self.ctx.settings.port_s,
                 most_s=0.25,
+                head_s=HEAD_S,
             )
 
-    def _plug_port(self, port: Port, target: str) -> str:
+    def _plug_port(self, port: Port, now: Port | None, target: str) -> str:
         network = self.ctx.cloud.network
-        now = self.find(port)
         if now is None:
             with self._timed("create port", port.id):
                 # Nova refuses a port that bears another name than its server's
@@ -198,25 +218,26 @@ class Carrier:
                     network.associate(floating_id, now.id, fixed)
         if now.device_id != target:
             with self._timed("attach port", port.id):
-                self._attach_port(now.id, target)
+                self._attach_port(now, target)
         return now.id
 
-    def _attach_port(self, port_id: str, target: str) -> None:
+    def _attach_port(self, port: Port, target: str) -> None:
         """Attach a port, also where Nova is a moment behind Neutron.
 
         A port is free in Neutron before Nova has forgotten that another server had it; until then
         Nova fails (500) to plug it in.
         """
-        cloud = self.ctx.cloud
+        cloud, seen = self.ctx.cloud, [port]
 
         def attached() -> bool:
-            if cloud.network.port(port_id).device_id != target:
-                cloud.compute.attach_port(target, port_id)
+            now = seen.pop() if seen else cloud.network.port(port.id)
+            if now.device_id != target:
+                cloud.compute.attach_port(target, port.id)
             return True
 
         wait.until(
             cloud.clock,
-            f"port {port_id} to be attached to server {target}",
+            f"port {port.id} to be attached to server {target}",
             attached,
             bool,
             deadline_s=self.ctx.settings.port_s,

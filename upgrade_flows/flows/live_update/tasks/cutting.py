@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import Any
 
 from upgrade_flows import errors
@@ -72,9 +74,12 @@ class StopOriginal(LiveStep):
 class MoveResources(LiveStep):
     """Move ports and data volumes to the surrogate, as many at a time as the cloud takes.
 
-    Provides ``moved``: the calls that it took, each with its time, and the ports' ids by the old
-    ones.  Reverted by moving back whatever has left the original; volumes get the delete flags
-    that they had.
+    A plugin that waits for them itself is called meanwhile, so that nothing but the guest's own
+    work follows their arrival.  If that does not succeed, ``ResumeWorkload`` says why.
+
+    Provides ``moved``: the calls that it took, each with its time, the ports' ids by the old
+    ones, and whether the workload is up already.  Reverted by moving back whatever has left the
+    original; volumes get the delete flags that they had.
     """
 
     default_provides = "moved"
@@ -84,14 +89,38 @@ class MoveResources(LiveStep):
         before: dict[str, Any],
         recorded: dict[str, Any],
         surrogate_id: str,
+        health: dict[str, Any],
         quiet: dict[str, Any],
     ) -> dict[str, Any]:
-        carrier = self._carrier(before, recorded)
-        ids = carrier.bring(self.original, surrogate_id, flags=False)
-        return {"calls": carrier.calls, "ports": ids}
+        carrier, resumed = self._carrier(before, recorded), threading.Event()
+
+        def resume() -> None:
+            guest = self.surrogate(surrogate_id, health, recorded)
+            with suppress(errors.HostError, errors.StepFailed):
+                self.plugin.resume(guest, self.settings, quiet["notes"])
+                resumed.set()
+
+        meanwhile = resume if self._overlaps else _nothing
+        ids = carrier.bring(self.original, surrogate_id, flags=False, meanwhile=meanwhile)
+        return {"calls": carrier.calls, "ports": ids, "resumed": resumed.is_set()}
 
     def revert(
-        self, before: dict[str, Any], recorded: dict[str, Any], surrogate_id: str, **_: object
+        self,
+        before: dict[str, Any],
+        recorded: dict[str, Any],
+        surrogate_id: str,
+        health: dict[str, Any],
+        quiet: dict[str, Any],
+        **_: object,
+    ) -> dict[str, Any] | None:
+        left = None
+        if self._overlaps and exists(self.ctx, surrogate_id):
+            guest = self.surrogate(surrogate_id, health, recorded)
+            left = undo(self, self.plugin.withdraw, guest, self.settings, quiet["notes"])
+        return self._move_back(before, recorded, surrogate_id) or left
+
+    def _move_back(
+        self, before: dict[str, Any], recorded: dict[str, Any], surrogate_id: str
     ) -> dict[str, Any] | None:
         carrier = self._carrier(before, recorded)
         try:
@@ -102,12 +131,16 @@ class MoveResources(LiveStep):
         renewed = sorted(f"{old} is {new} now" for old, new in ids.items() if old != new)
         return {"renewed": renewed} if renewed else None
 
+    @property
+    def _overlaps(self) -> bool:
+        return self.hot and not self.details["restart"] and self.plugin.resume_waits(self.settings)
+
     def _carrier(self, before: dict[str, Any], recorded: dict[str, Any]) -> Carrier:
         return Carrier(self.ctx, before, recorded["floating"], self.details["volumes"])
 
 
 class ResumeWorkload(LiveStep):
-    """Have the workload plugin bring the workload up at the surrogate.
+    """Have the workload plugin bring the workload up at the surrogate, unless it is up already.
 
     Reverted by having it end the workload there, and let go of the data volumes.
     """
@@ -120,8 +153,9 @@ class ResumeWorkload(LiveStep):
         quiet: dict[str, Any],
         moved: dict[str, Any],
     ) -> None:
-        guest = self.surrogate(surrogate_id, health, recorded)
-        self.plugin.resume(guest, self.settings, quiet["notes"])
+        if not moved["resumed"]:
+            guest = self.surrogate(surrogate_id, health, recorded)
+            self.plugin.resume(guest, self.settings, quiet["notes"])
 
     def revert(
         self,
@@ -189,7 +223,8 @@ class ProbeWorkload(LiveStep):
         moved: dict[str, Any],
     ) -> float:
         guest = self.surrogate(surrogate_id, health, recorded)
-        ask(self, guest, self.details["probes"], tuple(recorded["addresses"]))
+        deadline_s = float(self.details["answer_s"])
+        ask(self, guest, self.details["probes"], tuple(recorded["addresses"]), deadline_s)
         return self.ctx.cloud.clock.time()
 
 
@@ -211,6 +246,10 @@ class FreezeOriginal(LiveStep):
         if waiting.quiet(self.ctx, self.subject).status == "PAUSED":
             self.ctx.cloud.compute.unpause(self.subject)
         waiting.reaches(self.ctx, self.subject, "ACTIVE")
+
+
+def _nothing() -> None:
+    return None
 
 
 def times(quiet: dict[str, Any], moved: dict[str, Any], up_since: float) -> dict[str, Any]:

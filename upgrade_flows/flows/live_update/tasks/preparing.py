@@ -1,9 +1,8 @@
-"""Before the surrogate: what the original is, whether it can be carried, a way back, and room."""
+"""Before the surrogate: what the original is, whether it can be carried, and a way back."""
 
 from __future__ import annotations
 
 import ipaddress
-import uuid
 from typing import Any
 
 from upgrade_flows import errors
@@ -13,11 +12,6 @@ from upgrade_flows.model.inventory import Server
 from upgrade_flows.model.plan import Action
 from upgrade_flows.steps import waiting
 from upgrade_flows.steps.base import Context, note, undo
-
-#: who holds room in Placement for us: the project of our consumers
-HOLDER = "upgrade-flows"
-#: how much longer than what it is for a hold is meant, in seconds
-LEASE_S = 3600.0
 
 
 class RecordGuest(LiveStep):
@@ -155,68 +149,6 @@ class MigrateAway(LiveStep):
             deadline_s=settings.live_migration_s
             + settings.live_migration_s_per_gib * server.flavor.memory_mb / 1024,
         )
-
-
-class HoldRoom(LiveStep):
-    """Hold room for the surrogate in Placement, and wait for it if somebody else has it.
-
-    What others of us need there is held too, so that as many live updates run on a host as
-    fit.  The hold carries until when it is meant, so that a left-over can be told.  Reverted
-    by giving it back.
-    """
-
-    default_provides = "hold"
-
-    def __init__(self, ctx: Context, action: Action, **more: Any) -> None:
-        super().__init__(ctx, action, **more)
-        self._said = False
-
-    def execute(self) -> dict[str, str]:
-        host = str(self.details["target_host"])
-        wait.until(
-            self.ctx.cloud.clock,
-            f"room for the surrogate of {self.name_of_original} on {host}",
-            self._take,
-            bool,
-            deadline_s=float(self.details["room_s"]),
-            first_s=0.2,
-            most_s=5.0,
-        )
-        return {"consumer": self.consumer, "host": host}
-
-    def revert(self, **_: object) -> dict[str, Any] | None:
-        return undo(self, self.ctx.cloud.placement.release, self.consumer)
-
-    @property
-    def consumer(self) -> str:
-        """The id by which Placement knows our hold."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, self.tag))
-
-    def _take(self) -> bool:
-        placement = self.ctx.cloud.placement
-        if self.ctx.records.parking():
-            raise errors.Parked(f"{self.name_of_original} waits for room")
-        if placement.holder(self.consumer) is not None:
-            return True
-        until = int(self.ctx.cloud.clock.time() + LEASE_S + self.details["room_s"])
-        try:
-            placement.hold(
-                self.consumer,
-                self.details["target_host"],
-                self.details["resources"],
-                HOLDER,
-                f"{self.ctx.run_id}/{until}",
-            )
-        except errors.Conflict as exc:
-            self._tell(str(exc))
-            return False
-        return True
-
-    def _tell(self, why: str) -> None:
-        if not self._said:
-            self._said = True
-            host = self.details["target_host"]
-            self.ctx.records.tell("waiting", {"for": f"room on {host}", "why": why})
 
 
 def usable(status: str) -> bool:

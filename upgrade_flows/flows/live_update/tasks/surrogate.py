@@ -1,4 +1,4 @@
-"""The surrogate: its boot disk, its own port, itself, and the proof that it is fit."""
+"""What the surrogate boots from and is reached by, and the proof that it is fit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud import wait
-from upgrade_flows.cloud.api import NewServer, NewVolume
+from upgrade_flows.cloud.api import NewVolume
 from upgrade_flows.flows.live_update.tasks.asking import ask
 from upgrade_flows.flows.live_update.tasks.base import LiveStep, exists
 from upgrade_flows.flows.live_update.tasks.preparing import usable
 from upgrade_flows.model.inventory import AttachedVolume, Port
-from upgrade_flows.steps import creating, keys, ports, volumes, waiting
-from upgrade_flows.steps.base import Context, Step, undo
+from upgrade_flows.steps import ports, volumes, waiting
+from upgrade_flows.steps.base import Context, undo
 
 
 class CreateBootVolume(LiveStep):
@@ -111,85 +111,6 @@ class CreateHealthPort(LiveStep):
             self.ctx.cloud.network.delete_port(port.id)
 
 
-class BootSurrogate(LiveStep):
-    """Boot the surrogate on its own disk and port, where room is held for it.
-
-    The hold is given back just before, because Nova takes room for itself.  The surrogate bears
-    this step's tag: a second attempt, after a crash, adopts it.  Done when it is ACTIVE on the
-    host it was meant for.  Provides the ``surrogate_id``.
-
-    Reverted by deleting it; its disk and its port have steps of their own.
-    """
-
-    default_provides = "surrogate_id"
-
-    def execute(self, before: dict[str, Any], hold: dict[str, str], health: dict[str, Any]) -> str:
-        return self.boot(before, hold, health, boot_image=str(self.details["image"]))
-
-    def boot(
-        self,
-        before: dict[str, Any],
-        hold: dict[str, str],
-        health: dict[str, Any],
-        boot_image: str | None = None,
-        boot_volume: str | None = None,
-    ) -> str:
-        """Adopt the surrogate or create it, and wait for it."""
-        root = AttachedVolume(boot_volume, boot_index=0) if boot_volume else None
-
-        def wanted() -> NewServer:
-            self.ctx.cloud.placement.release(hold["consumer"])
-            return creating.new_server(
-                self,
-                before,
-                self.details["flavor_id"],
-                self.details["target_host"],
-                boot_image=boot_image,
-                volumes=(root,) if root else (),
-                ports=(health["id"],),
-                name=f"{self.name_of_original}-surrogate",
-                server_group=self.details["group"] or None,
-            )
-
-        server = creating.adopt_or_create(self, before["identity"], wanted)
-        if server.host != self.details["target_host"]:
-            raise errors.StepFailed(
-                f"surrogate {server.id} of {self.original} is on {server.host}, not on"
-                f" {self.details['target_host']}"
-            )
-        return server.id
-
-    def revert(
-        self, before: dict[str, Any], health: dict[str, Any], result: Any = None, **_: object
-    ) -> dict[str, Any] | None:
-        left = [undo(self, keys.give_back, self, before["identity"]["key_name"])]
-        try:
-            ids = {server.id for server in self.ctx.cloud.compute.servers(tag=self.short_tag)}
-        except errors.UpgradeFlowsError as exc:
-            left.append(undo(self, _raising(exc)))
-            ids = set()
-        if isinstance(result, str):
-            ids.add(result)
-        left += [undo(self, self._delete, server_id) for server_id in sorted(ids)]
-        return next((item for item in left if item), None)
-
-    def _delete(self, server_id: str) -> None:
-        compute = self.ctx.cloud.compute
-        if exists(self.ctx, server_id):
-            waiting.quiet(self.ctx, server_id)
-            compute.delete(server_id)
-        waiting.gone(self.ctx, server_id)
-
-
-class BootSurrogateFromVolume(BootSurrogate):
-    """Boot the surrogate from the root volume that was made for it; see ``BootSurrogate``."""
-
-    def execute(  # type: ignore[override]
-        self, before: dict[str, Any], hold: dict[str, str], health: dict[str, Any], boot_volume: str
-    ) -> str:
-        return self.boot(before, hold, health, boot_volume=boot_volume)
-
-
 class AwaitReady(LiveStep):
     """Wait until the surrogate answers as the plan's probes ask, at its own port.
 
@@ -198,7 +119,8 @@ class AwaitReady(LiveStep):
 
     def execute(self, surrogate_id: str, health: dict[str, Any], recorded: dict[str, Any]) -> None:
         guest = self.surrogate(surrogate_id, health, recorded)
-        ask(self, guest, self.details["ready"], tuple(health["addresses"]))
+        deadline_s = float(self.details["ready_s"])
+        ask(self, guest, self.details["ready"], tuple(health["addresses"]), deadline_s)
         self.plugin.ready(guest, self.settings)
 
 
@@ -261,22 +183,3 @@ def delete_volume(ctx: Context, volume_id: str) -> None:
         lambda now: "it cannot be deleted" if now == "error_deleting" else None,
         deadline_s=ctx.settings.volume_s,
     )
-
-
-def _raising(exc: Exception) -> Any:
-    def servers() -> None:
-        raise exc
-
-    return servers
-
-
-def surrogate_tag(ctx: Context, action: Any) -> str:
-    """Return the tag that the surrogate of an instance bears until it is committed."""
-    step: Step = boot_step(ctx, action)
-    return step.short_tag
-
-
-def boot_step(ctx: Context, action: Any) -> BootSurrogate:
-    """Return the step that boots the surrogate, for the kind of root disk that it gets."""
-    kind = BootSurrogate if action.details["boot"] == "image" else BootSurrogateFromVolume
-    return kind(ctx, action)

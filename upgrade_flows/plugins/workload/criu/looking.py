@@ -116,15 +116,23 @@ def look(shell: Shell, settings: CriuSettings) -> Seen:
 
 
 def look_closely(shell: Shell, settings: CriuSettings, seen: Seen, root: Process) -> Tree:
-    """Look at a process and all that descend from it; nothing is changed."""
+    """Look at a process and all that descend from it; nothing is changed.
+
+    Those that have ended since the first look are left out.
+
+    :raises HostError: the process itself has.
+    """
     members = processes.tree(root.pid, seen.processes)
     members.sort(key=lambda one: (one.pid != root.pid, one.pid))
     parts = _ask(shell, settings, [str(one.pid) for one in members])
     locks = (line.split() for line in parts.get("locks", "").splitlines())
+    status = processes.status(parts.get("status", ""))
+    if root.pid not in status:
+        raise HostError(f"{shell.guest}: {root} has ended")
     return Tree(
-        members=tuple(members),
+        members=tuple(one for one in members if one.pid in status),
         shell=int(parts.get("shell", "0")),
-        status=processes.status(parts.get("status", "")),
+        status=status,
         spaces=processes.links(parts.get("spaces", "")),
         threads=tuple(sorted(int(one) for one in parts.get("threads", "").split())),
         maps=tuple(processes.maps(parts.get("maps", ""))),

@@ -34,6 +34,9 @@ class Criu(WorkloadPlugin):
     def updates(self, settings: dict[str, Any]) -> bool:
         return bool(read(settings).update)
 
+    def resume_waits(self, settings: dict[str, Any]) -> bool:
+        return True
+
     def refusals(self, guest: Guest, settings: dict[str, Any]) -> list[str]:
         understood = read(settings)
         shell = Shell(guest, understood.ssh)

@@ -30,6 +30,9 @@ class Hooks(WorkloadPlugin):
     def updates(self, settings: dict[str, Any]) -> bool:
         return bool(read(settings).command("update"))
 
+    def resume_waits(self, settings: dict[str, Any]) -> bool:
+        return True
+
     def refusals(self, guest: Guest, settings: dict[str, Any]) -> list[str]:
         understood = read(settings)
         try:

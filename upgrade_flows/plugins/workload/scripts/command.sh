@@ -1,7 +1,8 @@
 # Run a command of the operator's; say the end of what it said if it fails.
 # Arguments: LIMIT (seconds) TASK (-, come, watch, stay) PATIENCE COMMAND [n=INTERFACE|v=VOLUME]...
 # Tasks: come: wait for interfaces and volumes first; watch: bring interfaces up from now on,
-# when the command has ended; stay: bring them up no more, before it runs.
+# when the command has ended; stay: bring them up no more, and end what still waits for them,
+# before it runs.
 
 limit=$1
 order=$2
@@ -20,10 +21,20 @@ done
 
 case $order in
 come)
+    mkdir -p "$here"
+    waits=$here/waits.$$
+    trap 'rm -f "$waits"' EXIT
+    : >"$waits"
     come "$patience" "$@"
     unwatch
+    rm "$waits" || fail "it is not wanted any more"
     ;;
-stay) unwatch ;;
+stay)
+    for waits in "$here"/waits.*; do
+        rm "$waits" 2>/dev/null && kill "${waits##*.}" 2>/dev/null
+    done
+    unwatch
+    ;;
 esac
 
 found() {

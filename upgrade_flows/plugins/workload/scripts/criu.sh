@@ -41,7 +41,7 @@ running() {
 }
 
 # let nobody but ssh come to the carried addresses: the kernel would say that it knows no such
-# connection
+# connection (58: neighbours and routers of IPv6; a guest may not know the name)
 lock() {
     {
         echo "table inet upgrade-flows"
@@ -49,7 +49,7 @@ lock() {
         echo "table inet upgrade-flows {"
         echo "chain input {"
         echo "type filter hook input priority -300; policy accept;"
-        echo "meta l4proto ipv6-icmp accept"
+        echo "meta l4proto 58 accept"
         for address in $addresses; do
             kind=ip
             [ "$(family "$address")" = -4 ] || kind=ip6

@@ -1,14 +1,19 @@
 # Run the tree in the original again.
-# Arguments: n=INTERFACE...; says what became of it: runs, restored, or stale
+# Arguments: n=INTERFACE...; says what became of it: runs, restored, or stale. An interface that
+# does not come is an error, but only when the tree runs.
 
 alone "$patience"
-come "$patience" "$@"
+missing=$(come "$patience" "$@" 2>&1)
 unwatch
+done_so() {
+    say became "$1"
+    [ -z "$missing" ] || fail "$missing"
+    exit 0
+}
 if running >/dev/null; then
     mount_all
     unlock
-    say became runs
-    exit 0
+    done_so runs
 fi
 lock
 mount_all
@@ -20,10 +25,9 @@ elif [ -e "$work/cut/complete" ] && [ ! -e "$work/used" ]; then
 fi
 if [ -z "$from" ]; then
     unlock
-    say became stale
-    exit 0
+    done_so stale
 fi
 restore "$from" || fail "$why"
 unlock
-say became restored
 forget "$work"
+done_so restored

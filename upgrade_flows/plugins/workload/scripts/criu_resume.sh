@@ -4,8 +4,10 @@
 alone "$patience"
 if ! running >/dev/null; then
     lock
+    : >"$here/waits"
     mount_all
     come "$patience" "$@"
+    rm "$here/waits" 2>/dev/null || fail "it is not wanted any more"
     [ -e "$work/cut/complete" ] || fail "there are no images of the processes in $work"
     : >"$work/used"
     sync "$work/used" 2>/dev/null || sync

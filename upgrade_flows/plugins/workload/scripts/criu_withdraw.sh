@@ -1,5 +1,7 @@
-# Take the tree out of the surrogate, if it is there, and let go of its volumes.
+# Take the tree out of the surrogate, if it is there, and let go of its volumes. What still waits
+# for them there is ended.
 
+rm "$here/waits" 2>/dev/null && [ -r "$here/busy/pid" ] && kill "$(cat "$here/busy/pid")"
 alone "$patience"
 unwatch
 failed=
