@@ -66,7 +66,18 @@ def test_the_request_is_what_the_options_say(tmp_path):
         *["--settings", "hooks.yaml", "--probe", "tcp:22", "--probe", "http:8080/health"],
         *["--policy", "packing", "--host-groups", "left", "right", "--same-host-only"],
         *["--no-moves", "--health-network", "net-1", "--grace", "60", "--room", "70"],
-        *["--ready", "80", "--answer", "90", "--at-a-time", "3", "--max-failures", "1", "--canaries", "2"],
+        *[
+            "--ready",
+            "80",
+            "--answer",
+            "90",
+            "--at-a-time",
+            "3",
+            "--max-failures",
+            "1",
+            "--canaries",
+            "2",
+        ],
         *["--to-host", "h1", "h2"],
     )
     assert request.capability == "live_update"

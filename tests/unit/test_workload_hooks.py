@@ -94,6 +94,7 @@ def test_a_phase_without_command_asks_nobody(sandbox):
     said = settings(sandbox)
     Hooks().prepare(sandbox.guest(), sandbox.guest("surrogate"), said)
     Hooks().quiesce(sandbox.guest(), said, {})
+    Hooks().restore(sandbox.guest(addresses=("127.0.0.9",)), said, {})
     assert sandbox.scripts == []
 
 

@@ -131,7 +131,10 @@ class Devices(Base):
         take_port(world, instance.server, port_id)
 
     def detach_port(self, server_id: str, port_id: str) -> None:
-        """Detach a port: one that Nova made is deleted, another is unbound and of nobody."""
+        """Detach a port: one that Nova made is deleted, another is unbound and of nobody.
+
+        Nova's network info cache still has the latter for a while.
+        """
         instance = self._world.instance(server_id)
         ready(instance, "detach_interface", "ACTIVE", "SHUTOFF")
         action = record(self._world, server_id, "detach_interface")
@@ -217,14 +220,31 @@ def _unplugged(world: World, operation: Operation) -> str:
     nic = next((one for one in instance.nics if one.port_id == port_id), None)
     if nic is None:
         return f"Port {port_id} is not attached"
-    instance.nics.remove(nic)
     world.vifs.pop(port_id, None)
-    if port_id not in world.ports:
-        return ""
-    if nic.preserve_on_delete:
+    if port_id in world.ports and nic.preserve_on_delete:
         binding.release(world, port_id)
-    else:
+        begin_forgetting(world, operation)
+        return ""
+    instance.nics.remove(nic)
+    if port_id in world.ports:
         world.drop_port(port_id)
+    return ""
+
+
+def begin_forgetting(world: World, operation: Operation) -> None:
+    """Schedule that Nova rewrites its network info cache, some time after the port has left."""
+    due = operation.due + world.takes("compute.forget_port", operation.subject)
+    world.schedule(
+        Operation("compute.forget_port", operation.subject, operation.due, due, args=operation.args)
+    )
+
+
+@finishes("compute.forget_port")
+def _forgotten(world: World, operation: Operation) -> str:
+    instance, port_id = world.instance(operation.subject), operation.args["port"]
+    port = world.ports.get(port_id)
+    if port is None or port.device_id != operation.subject:
+        instance.nics = [nic for nic in instance.nics if nic.port_id != port_id]
     return ""
 
 

@@ -21,6 +21,7 @@ DURATIONS = {
     "compute.attach_volume": 1.0,
     "compute.detach_volume": 1.0,
     "compute.detach_port": 0.5,
+    "compute.forget_port": 1.0,
     "compute.pause": 0.5,
     "compute.unpause": 0.5,
     "volumes.create": 2.0,

@@ -37,7 +37,8 @@ class Lifecycle(Base):
             return
         action = record(self._world, server_id, "delete")
         self._world.set_server(server_id, task_state="deleting")
-        begin(self._world, self._faults, "compute.delete", server_id, action)
+        kept = [nic.port_id for nic in instance.nics if nic.preserve_on_delete]
+        begin(self._world, self._faults, "compute.delete", server_id, action, kept=kept)
 
     def stop(self, server_id: str) -> None:
         """Power a server off."""
@@ -146,15 +147,17 @@ def _started(world: World, operation: Operation) -> str:
 def _deleted(world: World, operation: Operation) -> str:
     """Let go of ports and volumes as nova-compute does.
 
-    Ports are looked at twice: those that the info cache calls pre-existing are unbound
-    *whoever holds them by now*; those that Neutron shows as this server's and that Nova made
-    are deleted.  A port whose owner was cleared is not found by the second look.
+    Ports are looked at twice: those that the info cache called pre-existing when the deletion
+    was asked for are unbound *whoever holds them by now*; those that Neutron shows as this
+    server's and that Nova made are deleted.  A port whose owner was cleared is not found by the
+    second look.
     """
     server_id = operation.subject
     instance = world.instance(server_id)
+    kept = set(operation.args["kept"])
     if world.refreshes_info_cache:
         refresh_nics(world, instance)
-    kept = {nic.port_id for nic in instance.nics if nic.preserve_on_delete}
+        kept = {nic.port_id for nic in instance.nics if nic.preserve_on_delete}
     transfers.drop(world, server_id, operation.due)
     for port_id in kept & world.ports.keys():
         binding.release(world, port_id)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from upgrade_flows import errors
+from upgrade_flows.cloud import wait
 from upgrade_flows.model.plan import Action
 from upgrade_flows.plugins.base import Guest, GuestNic, WorkloadPlugin
+from upgrade_flows.steps import ports
 from upgrade_flows.steps.base import Context, Step
 
 
@@ -78,3 +80,36 @@ def exists(ctx: Context, server_id: str) -> bool:
     except errors.NotFound:
         return False
     return server.status not in ("DELETED", "SOFT_DELETED") and server.task_state != "deleting"
+
+
+def delete_server(step: LiveStep, server_id: str) -> None:
+    """Delete one of the two servers, as soon as Nova has forgotten the ports that have left it.
+
+    When it deletes a server, Nova unbinds the ports that its cache has of it, whoever holds them
+    by now; and it rewrites that cache only some time after they have left.
+    """
+    ctx = step.ctx
+    for port in _remembered(step, server_id):
+        for now in ctx.cloud.network.ports(mac_address=port["mac"]):
+            ctx.cloud.compute.refresh_port(server_id, now.id)
+    wait.until(
+        ctx.cloud.clock,
+        f"Nova to forget the ports that have left server {server_id}",
+        lambda: _remembered(step, server_id),
+        lambda left: not left,
+        deadline_s=ctx.settings.port_s,
+    )
+    ctx.cloud.compute.delete(server_id)
+
+
+def _remembered(step: LiveStep, server_id: str) -> list[dict[str, Any]]:
+    """Return the plan's ports that Nova takes for a server's though they are not."""
+    held = list(step.ctx.cloud.network.ports(device_id=server_id))
+    macs = {port.mac_address for port in held}
+    known = set(step.ctx.cloud.compute.server(server_id).addresses)
+    known -= {address for port in held for address in ports.addresses(port)}
+    return [
+        port
+        for port in step.details["ports"]
+        if port["mac"] not in macs and known & set(port["addresses"])
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud import wait
-from upgrade_flows.flows.live_update.tasks.base import LiveStep, exists
+from upgrade_flows.flows.live_update.tasks.base import LiveStep, delete_server, exists
 from upgrade_flows.flows.live_update.tasks.holding import Room
 from upgrade_flows.model.inventory import AttachedVolume, Server
 from upgrade_flows.model.plan import Action
@@ -114,10 +114,9 @@ class BootSurrogate(LiveStep):
         return server.status == "ERROR" and not server.host and fault.startswith(NO_HOST)
 
     def _delete(self, server_id: str) -> None:
-        compute = self.ctx.cloud.compute
         if exists(self.ctx, server_id):
             waiting.quiet(self.ctx, server_id)
-            compute.delete(server_id)
+            delete_server(self, server_id)
         waiting.gone(self.ctx, server_id)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud.api import Images
-from upgrade_flows.flows.live_update.tasks.base import LiveStep, exists
+from upgrade_flows.flows.live_update.tasks.base import LiveStep, delete_server, exists
 from upgrade_flows.flows.live_update.tasks.preparing import delete_snapshot
 from upgrade_flows.flows.live_update.tasks.surrogate import delete_volume
 from upgrade_flows.model.plan import Action
@@ -41,7 +41,7 @@ class DeleteOriginal(SettleStep):
             root = self.details["root"]
             if root is not None:
                 volumes.set_delete_flag(self.ctx, self.original, root["volume_id"], False)
-            self.ctx.cloud.compute.delete(self.original)
+            delete_server(self, self.original)
         waiting.gone(self.ctx, self.original)
 
     def _check_nothing_is_lost(self) -> None:

@@ -61,7 +61,7 @@ class Hooks(WorkloadPlugin):
         self, original: Guest, surrogate: Guest, settings: dict[str, Any]
     ) -> dict[str, Any]:
         understood = read(settings)
-        if understood.command("quiesce") or understood.network:
+        if understood.asks("quiesce"):
             # to log in takes longer than most commands: not while nobody serves
             _shell(original, understood).reach(understood.limits["reach"])
         self._do(original, understood, "prepare")
@@ -89,7 +89,8 @@ class Hooks(WorkloadPlugin):
     def restore(self, original: Guest, settings: dict[str, Any], notes: dict[str, Any]) -> None:
         hostkeys.remember(notes)
         understood = read(settings)
-        _shell(original, understood).reach(understood.limits["reach"])
+        if understood.asks("restore"):
+            _shell(original, understood).reach(understood.limits["reach"])
         self._do(original, understood, "restore", commands.COME)
 
     def _do(

@@ -46,6 +46,10 @@ class HookSettings:
         """Return the command of a phase; "" where nothing is to be done."""
         return self.commands.get(phase, self.commands.get(SAME.get(phase, ""), ""))
 
+    def asks(self, phase: str) -> bool:
+        """Whether there is something to be done in a phase of the cut-over."""
+        return self.network or bool(self.command(phase))
+
 
 def read(settings: dict[str, Any]) -> HookSettings:
     """Understand settings.

@@ -52,7 +52,8 @@ lock() {
         echo "meta l4proto 58 accept"
         for address in $addresses; do
             kind=ip
-            [ "$(family "$address")" = -4 ] || kind=ip6
+            family "$address"
+            [ "$of" = -4 ] || kind=ip6
             echo "$kind daddr ${address%/*} tcp dport $port accept"
             echo "$kind daddr ${address%/*} drop"
         done

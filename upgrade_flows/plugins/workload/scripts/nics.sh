@@ -16,16 +16,48 @@ link_of() {
     [ -n "$link" ]
 }
 
+# family ADDRESS: ip's word for it, as $of
 family() {
     case $1 in
-    *:*) echo -6 ;;
-    *) echo -4 ;;
+    *:*) of=-6 ;;
+    *) of=-4 ;;
     esac
 }
 
-# has LINK ADDRESS/LENGTH
-has() {
-    ip "$(family "$2")" addr show dev "$1" 2>/dev/null | grep -qF " $2 "
+# know_ip: whether it takes many commands at once, as $batches; better asked beforehand
+batches=
+know_ip() {
+    [ -z "$batches" ] || return 0
+    case $(ip -V 2>&1) in
+    *iproute2*) batches=yes ;;
+    *) batches=no ;;
+    esac
+}
+
+# ips [FAMILY]: do what each line says, in one process if it can be, for they are dear in a guest
+# that has just got an interface; fails if a line does
+ips() {
+    if [ "$batches" = yes ]; then
+        ip $1 -force -batch - 2>/dev/null
+        return
+    fi
+    failed=0
+    while read -r words; do
+        ip $1 ${words% nodad} 2>/dev/null || failed=1
+    done
+    return "$failed"
+}
+
+# has_all LINK ADDRESS/LENGTH...
+has_all() {
+    shown=" $(ip addr show dev "$1" 2>/dev/null) "
+    shift
+    for wanted in "$@"; do
+        case $shown in
+        *" $wanted "*) ;;
+        *) return 1 ;;
+        esac
+    done
 }
 
 # parts_of INTERFACE: as $mac, $gateway and $ours; without another process
@@ -44,20 +76,24 @@ parts_of() {
 # routes LINK ADDRESS/LENGTH GATEWAY: what comes from the address leaves by its own interface
 # (a busybox knows no tables above 255)
 routes() {
-    of=$(family "$2")
+    family "$3"
+    [ -n "$3" ] && gateway_of=$of || gateway_of=
+    family "$2"
     table=$((100 + index % 100))
-    ip "$of" rule del from "${2%/*}" table "$table" 2>/dev/null
-    ip "$of" route show dev "$1" 2>/dev/null | while read -r prefix words; do
-        case "$prefix $words" in
-        */*" via "*) ;;
-        */*) ip "$of" route replace "$prefix" dev "$1" table "$table" 2>/dev/null ;;
-        esac
-    done
-    if [ -n "$3" ] && [ "$of" = "$(family "$3")" ]; then
-        ip "$of" route replace default via "$3" dev "$1" table "$table" 2>/dev/null
-        ip "$of" route add default via "$3" dev "$1" metric 9000 2>/dev/null
-    fi
-    ip "$of" rule add from "${2%/*}" table "$table" 2>/dev/null
+    {
+        echo "rule del from ${2%/*} table $table"
+        ip "$of" route show dev "$1" 2>/dev/null | while read -r prefix words; do
+            case "$prefix $words" in
+            */*" via "*) ;;
+            */*) echo "route replace $prefix dev $1 table $table" ;;
+            esac
+        done
+        if [ "$gateway_of" = "$of" ]; then
+            echo "route replace default via $3 dev $1 table $table"
+            echo "route add default via $3 dev $1 metric 9000"
+        fi
+        echo "rule add from ${2%/*} table $table"
+    } | ips "$of"
     return 0
 }
 
@@ -67,7 +103,9 @@ tell() {
     *:*) ;;
     *) have arping && arping -U -c 1 -w 1 -I "$1" "${2%/*}" ;;
     esac
-    [ -n "$3" ] && [ "$(family "$2")" = "$(family "$3")" ] && ping -c 1 -W 1 -I "$1" "$3"
+    [ -n "$3" ] || return 0
+    family "$2" && of_address=$of && family "$3"
+    [ "$of" = "$of_address" ] && ping -c 1 -W 1 -I "$1" "$3"
 }
 
 # bring_up INTERFACE: fails while it is not there; what has been brought up is noted, and only
@@ -76,24 +114,26 @@ trusting=
 bring_up() {
     parts_of "$1"
     link_of "$mac" && read -r index <"/sys/class/net/$link/ifindex" || return 1
-    fresh=
-    if [ ! -e "$here/up.$index" ]; then
-        fresh=yes
+    if [ -e "$here/up.$index" ]; then
+        [ -n "$trusting" ] || has_all "$link" $ours && return 0
+    else
+        know_ip
         echo 1 2>/dev/null >/proc/sys/net/ipv4/conf/all/arp_ignore
         echo 2 2>/dev/null >/proc/sys/net/ipv4/conf/all/arp_announce
-        ip link set dev "$link" up || return 1
-    elif [ -n "$trusting" ]; then
-        return 0
     fi
+    {
+        echo "link set dev $link up"
+        for each in $ours; do
+            family "$each"
+            [ "$of" = -4 ] && echo "addr add $each dev $link" ||
+                echo "addr add $each dev $link nodad"
+        done
+    } | ips || has_all "$link" $ours || return 1
     for each in $ours; do
-        [ -z "$fresh" ] && has "$link" "$each" && continue
-        ip addr add "$each" dev "$link" nodad 2>/dev/null ||
-            ip addr add "$each" dev "$link" 2>/dev/null
-        has "$link" "$each" || return 1
         routes "$link" "$each" "$gateway"
         tell "$link" "$each" "$gateway" >/dev/null 2>&1 </dev/null &
     done
-    [ -z "$fresh" ] || : >"$here/up.$index"
+    : >"$here/up.$index"
 }
 
 # bring_up_all INTERFACE...: fails while one is missing
@@ -112,6 +152,7 @@ watch_nics() {
     mkdir -p "$here"
     (
         trap '' HUP
+        know_ip
         turn=0
         while :; do
             turn=$(((turn + 1) % 20))
@@ -123,15 +164,19 @@ watch_nics() {
     echo $! >"$here/nics.pid"
 }
 
-# watched INTERFACE: whether somebody watches for it, and has not brought it up yet
+# watched: whether somebody brings interfaces up as they come
 watched() {
-    [ -r "$here/nics.pid" ] && read -r watcher <"$here/nics.pid" &&
-        kill -0 "$watcher" 2>/dev/null && ! is_up "$1"
+    [ -r "$here/nics.pid" ] && read -r watcher <"$here/nics.pid" && kill -0 "$watcher" 2>/dev/null
 }
 
 is_up() {
     parts_of "$1"
     link_of "$mac" && read -r index <"/sys/class/net/$link/ifindex" && [ -e "$here/up.$index" ]
+}
+
+# arrives INTERFACE: fails while it is not up; whoever watches is at it already, and two are slower
+arrives() {
+    if watched; then is_up "$1"; else bring_up "$1"; fi
 }
 
 unwatch() {
@@ -171,16 +216,13 @@ there() {
 # come SECONDS [n=INTERFACE | v=VOLUME]...: wait for them all; says which do not come
 come() {
     mkdir -p "$here"
+    know_ip
     patience=$1
     shift
     for each_of in "$@"; do
         case $each_of in
-        n=*)
-            # whoever watches is at it already: two are slower than one
-            watched "${each_of#n=}" && until_done 2 is_up "${each_of#n=}"
-            until_done "$patience" bring_up "${each_of#n=}" ||
-                fail "the interface ${each_of#n=} did not come within $patience s"
-            ;;
+        n=*) until_done "$patience" arrives "${each_of#n=}" ||
+            fail "the interface ${each_of#n=} did not come within $patience s" ;;
         v=*) until_done "$patience" there "${each_of#v=}" ||
             fail "the volume ${each_of#v=} did not come within $patience s" ;;
         esac
