@@ -52,6 +52,13 @@ def parser() -> argparse.ArgumentParser:
     recreate.add_argument(
         "--only", choices=("fake", "guest"), help="these hosts only; the rest of the JSON is null"
     )
+    live_update = added["live_update"]
+    live_update.add_argument("--steps", action="store_true", help="show where the time goes")
+    live_update.add_argument(
+        "--only",
+        choices=("ours", "hand", "criu"),
+        help="this way only; the rest of the JSON is null",
+    )
     durable.add_argument(
         "--steps", type=int, default=200, help="how many a flow has (default: %(default)s)"
     )

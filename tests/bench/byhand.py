@@ -24,12 +24,29 @@ DEADLINE_S = 300.0
 
 @dataclass(frozen=True)
 class Subject:
-    """The instance that is re-created, and what the operator knows about it."""
+    """The instance that is re-created, and what the operator knows about it.
+
+    :param port_id: the port that it keeps; "": it gets another one in its network.
+    :param volume_id: the volume that it keeps; "": none.
+    """
 
     name: str
     host: str
     flavor: str
     network_id: str
+    key: str = seed.KEYPAIR
+    port_id: str = ""
+    volume_id: str = ""
+
+    def words(self) -> list[str]:
+        """Return the options that make it again."""
+        nic = f"port-id={self.port_id}" if self.port_id else f"net-id={self.network_id}"
+        words = ["--flavor", self.flavor, "--nic", nic, "--key-name", self.key]
+        if self.volume_id:
+            # attached while it boots: a service with its data is up as soon as it can be
+            disk = f"uuid={self.volume_id},source_type=volume,destination_type=volume"
+            words += ["--use-config-drive", "--block-device", disk]
+        return [*words, "--host", self.host]
 
 
 @dataclass
@@ -57,11 +74,8 @@ class Operator:
         self._type("server", "delete", "--wait", name)
         # "disable the nova services on other nodes or other means of controlling the scheduler"
         here = ("--os-compute-api-version", "2.74")
-        self._type(
-            *(*here, "server", "create", "--flavor", subject.flavor),
-            *("--nic", f"net-id={subject.network_id}", "--image", snapshot),
-            *("--key-name", seed.KEYPAIR, "--host", subject.host, "--wait", name),
-        )
+        words = ("--image", snapshot, *subject.words(), "--wait", name)
+        self._type(*here, "server", "create", *words)
 
     def _until(self, good: Callable[[str], bool], *words: str) -> None:
         """Type a command again and again until it says what is waited for."""

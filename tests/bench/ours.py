@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -30,12 +31,30 @@ class Program:
 
     def recreate(self, server_id: str, strategy: str) -> tuple[str, tuple[str, ...]]:
         """Bring an instance into its host's mode; return its id now, and what was declared."""
+        result, plan = self._carry_out(
+            server_id, "recreate", "--server", server_id, "--strategy", strategy
+        )
+        return str(result["server_id"]), plan.action(server_id).declares
+
+    def live_update(
+        self, server_id: str, image: str, workload: str, settings: dict[str, Any], probe: str
+    ) -> dict[str, Any]:
+        """Boot an instance's successor from an image; return calls and blackout as reported."""
+        file = self.folder / "settings.json"  # JSON is YAML
+        file.write_text(json.dumps(settings))
+        result, _ = self._carry_out(
+            server_id,
+            *("live-update", "--server", server_id, "--image", image, "--workload", workload),
+            *("--settings", str(file), "--probe", probe, "--same-host-only", "--grace", "0"),
+        )
+        return dict(result["moved"])
+
+    def _carry_out(self, server_id: str, *words: str) -> tuple[dict[str, Any], Plan]:
+        """Plan, run and commit, and note the steps; return the outcome and the plan."""
         plan = self.folder / "plan.json"
-        scope = ("--server", server_id, "--strategy", strategy)
-        self.type("plan", "recreate", *scope, "-o", str(plan))
+        self.type("plan", *words, "-o", str(plan))
         self.type("run", str(plan), "--yes")
         self.type("commit", "--yes")
-        action = Plan.from_json(plan.read_text()).action(server_id)
         journal = Journal.open(self._journal)
         try:
             run = journal.runs()[0]
@@ -47,7 +66,7 @@ class Program:
             ]
         finally:
             journal.close()
-        return str(result["server_id"]), action.declares
+        return result, Plan.from_json(plan.read_text())
 
     @property
     def _journal(self) -> str:

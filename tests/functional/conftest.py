@@ -6,7 +6,8 @@ import pytest
 
 from tests.conductors.fleet import Fleet
 from tests.functional.killing import NAMES
-from tests.lab import api, reset
+from tests.functional.patient import Patient
+from tests.lab import api, hosts, reset
 from tests.lab.settings import Settings
 
 
@@ -42,3 +43,25 @@ def fleet(lab, tmp_path_factory):
         yield fleet
     finally:
         fleet.down()
+
+
+@pytest.fixture(scope="session")
+def patient(lab, cloud, tmp_path_factory):
+    """Return a live update that waits, for five minutes in all, while other tests do their work.
+
+    The tests that ask for it first need not have to do with it: their own minutes are its.
+    """
+    patient = Patient(lab, cloud, tmp_path_factory.mktemp("patient"))
+    yield patient
+    patient.end()
+
+
+@pytest.fixture(scope="module")
+def updates(cloud, tmp_path_factory):
+    """Return the live updates of a test module; what is left of them is deleted at its end."""
+    from tests.functional import live
+
+    hosts.up()
+    updates = live.Updates(cloud, tmp_path_factory.mktemp("journal"))
+    yield updates
+    live.clear(updates)

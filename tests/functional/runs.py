@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,17 @@ class Runs:
             scope = Scope(servers=ids)
             hosts = (away,) if strategy == "cold-migrate" else ()
             request = UpgradeRequest("recreate", scope, Target(strategy, hosts, options))
-            plans.append(make_plan(request, collect(self.cloud, scope), self.plugins))
+            plans.append(self.planned(request))
         assert [finding for plan in plans for finding in plan.findings] == []
-        actions = tuple(action for plan in plans for action in plan.actions)
-        wave = Wave("all", actions, 4, Gate(max_failures=len(actions)))
-        return dataclasses.replace(plans[0], waves=(wave,)).sealed()
+        return together(plans)
 
-    def engine(self) -> Engine:
+    def planned(self, request: UpgradeRequest) -> Plan:
+        """Plan a request on what the lab is now."""
+        return make_plan(request, collect(self.cloud, request.scope), self.plugins)
+
+    def engine(self, settings: Settings = Settings()) -> Engine:
         """Return an engine as a process of its own would have it."""
-        return Engine(self.journal, self.cloud, self.plugins, Settings(), verify=self._verify)
+        return Engine(self.journal, self.cloud, self.plugins, settings, verify=self._verify)
 
     def run(self, plan: Plan) -> str:
         """Run a plan to its end and return the run's id."""
@@ -60,3 +62,10 @@ class Runs:
 
     def _verify(self, action: Action) -> str | None:
         return verify(self.cloud, self.plugins, action)
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    """Return one plan of what several say, done side by side however many of them fail."""
+    actions = tuple(action for plan in plans for action in plan.actions)
+    wave = Wave("all", actions, 4, Gate(max_failures=len(actions)))
+    return dataclasses.replace(plans[0], waves=(wave,)).sealed()

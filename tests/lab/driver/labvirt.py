@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pathlib
+import subprocess
 import time
 
 import nova.conf
@@ -17,6 +18,7 @@ from nova import exception, objects
 from nova.compute import power_state, vm_states
 from nova.image import glance
 from nova.virt import fake, node
+from nova.volume import cinder
 
 CONF = nova.conf.CONF
 LIVE_MIGRATION_SECONDS = 1
@@ -155,6 +157,23 @@ class LabDriver(fake.FakeDriver):
     def attach_volume(self, context, connection_info, instance, *args, **kwargs):
         super().attach_volume(context, connection_info, instance, *args, **kwargs)
         _with_device_metadata(instance)
+
+    # Snapshots of volumes in use: Cinder makes the files, and who runs from them merges them
+
+    def volume_snapshot_create(self, context, instance, volume_id, create_info):
+        cinder.API().update_snapshot_status(context, create_info["snapshot_id"], "creating")
+
+    def volume_snapshot_delete(self, context, instance, volume_id, snapshot_id, delete_info):
+        shares = pathlib.Path(CONF.state_path).parents[1] / "cinder" / "mnt"
+        (known,) = shares.glob(f"*/volume-{volume_id}.info")
+        file, target = delete_info["file_to_merge"], delete_info["merge_target_file"]
+        if target is None:  # into what it runs from
+            active = json.loads(known.read_text())["active"]
+            merge = ["rebase", "-b", file or "", *(["-F", "qcow2"] if file else []), active]
+        else:
+            merge = ["commit", "-b", target, file]
+        subprocess.run(["qemu-img", *merge], cwd=known.parent, check=True, capture_output=True)
+        cinder.API().update_snapshot_status(context, snapshot_id, "deleting")
 
     # Live migration
 

@@ -32,12 +32,16 @@ class Answers:
 class Probe:
     """Ask a guest for a sign of life every 10 ms, while the block runs.
 
+    By ICMP, and by HTTP for a page that is a boot id, or JSON with one.
+
     Afterwards: ``icmp`` and ``http`` (Answers), ``longest`` (of both), ``boots`` (the boot ids
     seen, in order: two if the guest was started anew) and ``seconds``.
     """
 
-    def __init__(self, address: str, max_seconds: float = 600):
-        self.address = address
+    def __init__(
+        self, address: str, max_seconds: float = 600, port: int = 80, path: str = "/boot_id"
+    ):
+        self.address, self.port, self.path = address, port, path
         self.max_seconds = max_seconds
         self.icmp = Answers()
         self.http = Answers()
@@ -46,8 +50,9 @@ class Probe:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Probe:
+        asked = [self.address, str(self.max_seconds), str(self.port), self.path]
         self._process = subprocess.Popen(
-            [*IN_FABRIC, sys.executable, str(PROBER), self.address, str(self.max_seconds)],
+            [*IN_FABRIC, sys.executable, str(PROBER), *asked],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,7 +1,7 @@
 """The process behind probe.Probe: asks one address over ICMP and HTTP until told to stop.
 
-``prober.py ADDRESS MAX_SECONDS`` prints READY, ends on SIGTERM, at the end of its input or after
-MAX_SECONDS, and prints as JSON when answers came (seconds since READY) and whose boot ids.
+``prober.py ADDRESS MAX_SECONDS [PORT PATH]`` prints READY, ends on SIGTERM, at the end of its input
+or after MAX_SECONDS, and prints as JSON when answers came (seconds since READY) and whose boot ids.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -19,14 +20,15 @@ import time
 INTERVAL = 0.01
 CONNECT_SECONDS = 0.2
 READ_SECONDS = 0.5
-REQUEST = b"GET /boot_id HTTP/1.0\r\n\r\n"
+BOOT_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Prober:
     """Two kinds of questions, each from a thread of its own."""
 
-    def __init__(self, address: str):
-        self.address = address
+    def __init__(self, address: str, port: int = 80, path: str = "/boot_id"):
+        self.address, self.port = address, port
+        self.request = f"GET {path} HTTP/1.0\r\n\r\n".encode()
         self.stopped = threading.Event()
         self.start = time.monotonic()
         self.sent = {"icmp": 0, "http": 0}
@@ -82,14 +84,14 @@ class Prober:
                 continue
             if b" 200 OK" in answer:
                 self.answers["http"].append(self._now())
-                boot = answer.split()[-1].decode()
-                if not self.boots or self.boots[-1] != boot:
-                    self.boots.append(boot)
+                for boot in BOOT_ID.findall(answer):
+                    if self.boots[-1:] != [boot.decode()]:
+                        self.boots.append(boot.decode())
 
     def _fetch(self) -> bytes:
-        with socket.create_connection((self.address, 80), CONNECT_SECONDS) as connection:
+        with socket.create_connection((self.address, self.port), CONNECT_SECONDS) as connection:
             connection.settimeout(READ_SECONDS)
-            connection.sendall(REQUEST)
+            connection.sendall(self.request)
             answer = b""
             while data := connection.recv(4096):
                 answer += data
@@ -107,7 +109,7 @@ def _echo_request(identity: int, sequence: int) -> bytes:
 
 def main() -> None:
     """Probe the address on the command line."""
-    prober = Prober(sys.argv[1])
+    prober = Prober(sys.argv[1], *map(int, sys.argv[3:4]), *sys.argv[4:5])
 
     def stop(*_) -> None:
         prober.stopped.set()

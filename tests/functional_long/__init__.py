@@ -1,0 +1,1 @@
+"""Tests on the lab that take long; ``tox -e long`` runs them."""
