@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from taskflow import engines
 
@@ -17,6 +19,7 @@ from tests.flows.live_scenes import (
 from tests.flows.scenes import Sabotage, reverted, sabotage, steps_of
 from upgrade_flows import errors
 from upgrade_flows.flows import capability
+from upgrade_flows.plugins.workload.simulated import SimulatedWorkload
 from upgrade_flows.steps import guest_probes
 
 
@@ -197,8 +200,6 @@ def test_without_room_the_surrogate_waits_and_says_so():
         def parking(self):
             return False
 
-    import dataclasses
-
     ctx = dataclasses.replace(context(cloud, action), records=Told())
     with pytest.raises(errors.TimedOut, match="room for the surrogate of web on h1"):
         engines.run(capability.get("live_update").change(ctx, action))
@@ -220,3 +221,31 @@ def test_a_workload_that_does_not_answer_where_it_has_moved_to_goes_back_in_time
     assert cloud.clock.monotonic() - since < 600
     assert as_before(cloud.state()) == before
     assert serving(cloud) == [server]
+
+
+def test_a_surrogate_is_not_looked_for_where_the_original_still_answers():
+    cloud, server = cloud_with("image-hot")
+    action = action_for("image-hot", cloud, server)
+    carried = {one for port in action.details["ports"] for one in port["addresses"]}
+    carried |= {ip.address for ip in cloud.direct.network.floating_ips()}
+    asked = {}
+
+    class Watched(SimulatedWorkload):
+        def ready(self, guest, settings):
+            asked["ready"] = set(guest.addresses)
+
+        def prepare(self, original, surrogate, settings):
+            asked["prepare"] = set(surrogate.addresses)
+            return super().prepare(original, surrogate, settings)
+
+        def resume(self, surrogate, settings, notes):
+            asked["resume"] = set(surrogate.addresses)
+            super().resume(surrogate, settings, notes)
+
+    ctx = context(cloud, action)
+    plugins = dataclasses.replace(ctx.plugins, workload={"simulated": Watched(cloud)})
+    ctx = dataclasses.replace(ctx, plugins=plugins)
+    engines.run(capability.get("live_update").change(ctx, action))
+
+    assert asked["ready"] == asked["prepare"] == asked["resume"] - carried != set()
+    assert carried <= asked["resume"]

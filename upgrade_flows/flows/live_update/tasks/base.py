@@ -51,9 +51,20 @@ class LiveStep(Step):
         """Return the original as the workload plugin reaches it."""
         return self._guest(self.original, "original", tuple(recorded["addresses"]), recorded)
 
-    def surrogate(self, server_id: str, health: dict[str, Any], recorded: dict[str, Any]) -> Guest:
-        """Return the surrogate as the workload plugin reaches it, by its own port first."""
-        addresses = (*health["addresses"], *recorded["addresses"])
+    def surrogate(
+        self,
+        server_id: str,
+        health: dict[str, Any],
+        recorded: dict[str, Any],
+        ports_left: bool = True,
+    ) -> Guest:
+        """Return the surrogate as the workload plugin reaches it, by its own port first.
+
+        :param ports_left: whether the original has let go of its ports, or may have; as long as
+            it has not, whoever answers at their addresses is the original.
+        """
+        carried = recorded["addresses"] if ports_left else ()
+        addresses = (*health["addresses"], *carried)
         return self._guest(server_id, "surrogate", addresses, recorded)
 
     def _guest(

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud import wait
+from upgrade_flows.flows.live_update.tasks import plugging
 from upgrade_flows.model import codec
 from upgrade_flows.model.inventory import AttachedVolume, Port, Volume
 from upgrade_flows.steps import creating, volumes, waiting
@@ -68,7 +70,7 @@ class Carrier:
         :raises CloudError: something did not move; the rest may have.
         """
         disks = [one if flags else creating.without_flag(one) for one in self.volumes]
-        width = self.ctx.settings.calls_at_a_time
+        width, plug_volume = self.ctx.settings.calls_at_a_time, partial(self._plug_volume, source)
         with ThreadPoolExecutor(width, thread_name_prefix="carry") as pool:
             free_volumes = [pool.submit(self._free_volume, one, source) for one in disks]
             found = pool.submit(self._found, target).result()
@@ -77,7 +79,7 @@ class Carrier:
                 for port, now in zip(self.ports, found, strict=True)
             ]
             both = [
-                pool.submit(self._in_order, free_volumes, disks, target, self._plug_volume),
+                pool.submit(self._in_order, free_volumes, disks, target, plug_volume),
                 pool.submit(self._in_order, free_ports, self.ports, target, self._plug_port),
             ]
             also = pool.submit(self._when_free, [*free_volumes, *free_ports], meanwhile)
@@ -133,13 +135,13 @@ class Carrier:
                 head_s=HEAD_S,
             )
 
-    def _plug_volume(self, volume: AttachedVolume, seen: Volume, target: str) -> str:
+    def _plug_volume(self, source: str, volume: AttachedVolume, seen: Volume, target: str) -> str:
         cloud, volume_id = self.ctx.cloud, volume.volume_id
         if target in {one.server_id for one in seen.attachments} and seen.status == "in-use":
             return volume_id
         with self._timed("attach volume", volume_id):
             if seen.status == "available":
-                cloud.compute.attach_volume(target, volume)
+                plugging.attach_volume(self.ctx, volume, source, target)
             wait.until(
                 cloud.clock,
                 f"volume {volume_id} to be attached to server {target}",
@@ -218,30 +220,8 @@ class Carrier:
                     network.associate(floating_id, now.id, fixed)
         if now.device_id != target:
             with self._timed("attach port", port.id):
-                self._attach_port(now, target)
+                plugging.attach_port(self.ctx, now, target)
         return now.id
-
-    def _attach_port(self, port: Port, target: str) -> None:
-        """Attach a port, also where Nova is a moment behind Neutron.
-
-        A port is free in Neutron before Nova has forgotten that another server had it; until then
-        Nova fails (500) to plug it in.
-        """
-        cloud, seen = self.ctx.cloud, [port]
-
-        def attached() -> bool:
-            now = seen.pop() if seen else cloud.network.port(port.id)
-            if now.device_id != target:
-                cloud.compute.attach_port(target, port.id)
-            return True
-
-        wait.until(
-            cloud.clock,
-            f"port {port.id} to be attached to server {target}",
-            attached,
-            bool,
-            deadline_s=self.ctx.settings.port_s,
-        )
 
     def _finish_port(self, port: Port, port_id: str, target: str) -> None:
         """Wait until a port of a running server is plugged; give it the name that it had."""

@@ -26,7 +26,7 @@ class PrepareWorkload(LiveStep):
     def execute(
         self, recorded: dict[str, Any], surrogate_id: str, health: dict[str, Any]
     ) -> dict[str, Any]:
-        surrogate = self.surrogate(surrogate_id, health, recorded)
+        surrogate = self.surrogate(surrogate_id, health, recorded, ports_left=False)
         return self.plugin.prepare(self.guest(recorded), surrogate, self.settings)
 
 

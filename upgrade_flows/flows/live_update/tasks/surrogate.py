@@ -118,7 +118,7 @@ class AwaitReady(LiveStep):
     """
 
     def execute(self, surrogate_id: str, health: dict[str, Any], recorded: dict[str, Any]) -> None:
-        guest = self.surrogate(surrogate_id, health, recorded)
+        guest = self.surrogate(surrogate_id, health, recorded, ports_left=False)
         deadline_s = float(self.details["ready_s"])
         ask(self, guest, self.details["ready"], tuple(health["addresses"]), deadline_s)
         self.plugin.ready(guest, self.settings)
