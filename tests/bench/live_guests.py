@@ -99,9 +99,8 @@ def _make(name: str, host: str, number: int, workload: str) -> LiveGuest:
         name, host, FLAVOR, network.id, key=seed.KEYPAIR, port_id=port.id, volume_id=volume.id
     )
     count = 0
-    if workload:
-        take_commands(address)
-    else:
+    take_commands(address)
+    if not workload:
         for _ in range(3):
             count = int(ask(address, "bump")["count"])
     return LiveGuest(server.id, subject, address, port.mac_address, count)

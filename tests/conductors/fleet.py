@@ -34,7 +34,7 @@ class Fleet:
         """The file that ``upgrade-flows --config-file`` takes, too."""
         return self.folder / "upgrade-flows.conf"
 
-    def furnish(self, ttl_s: float = 10.0) -> None:
+    def furnish(self, ttl_s: float = 10.0, most_tries: int = 5) -> None:
         """Start the servers, and write the configuration that all conductors share."""
         services.install(*SERVERS)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,6 +47,7 @@ class Fleet:
             f"[cloud]\nname = lab-admin\n\n"
             f"[journal]\nurl = {started['postgresql'].url}\nkey_file = {key}\n\n"
             f"[board]\nurl = {started['redis'].url}\n\n"
+            f"[engine]\nmost_tries = {most_tries}\n\n"
             f"[conductor]\nttl_s = {ttl_s}\n",
         )
 

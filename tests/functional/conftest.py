@@ -33,10 +33,13 @@ def cloud(lab):
 
 
 @pytest.fixture(scope="module")
-def fleet(lab, tmp_path_factory):
-    """Return three conductors at work, with redis and PostgreSQL of their own."""
+def fleet(lab, request, tmp_path_factory):
+    """Return three conductors at work, with redis and PostgreSQL of their own.
+
+    A module can say how often the owner of a subject may die before a step ends (MOST_TRIES).
+    """
     fleet = Fleet(tmp_path_factory.mktemp("fleet"))
-    fleet.furnish(ttl_s=5.0)
+    fleet.furnish(ttl_s=5.0, most_tries=getattr(request.module, "MOST_TRIES", 5))
     try:
         for name in NAMES:
             fleet.start(name)
@@ -46,12 +49,12 @@ def fleet(lab, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def patient(lab, cloud, tmp_path_factory):
+def patient(lab, tmp_path_factory):
     """Return a live update that waits, for five minutes in all, while other tests do their work.
 
     The tests that ask for it first need not have to do with it: their own minutes are its.
     """
-    patient = Patient(lab, cloud, tmp_path_factory.mktemp("patient"))
+    patient = Patient(tmp_path_factory.mktemp("patient"))
     yield patient
     patient.end()
 

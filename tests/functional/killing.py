@@ -74,12 +74,20 @@ class CommandLine:
 
 
 class Killer:
-    """Kills one conductor after the other while something goes on, and starts them again."""
+    """Kills one conductor after the other while something goes on, and starts them again.
+
+    :param seconds: between which and which a kill follows another.
+    :param most: after so many nobody is killed any more.
+    """
 
     def __init__(
-        self, fleet: Fleet, dice: random.Random, seconds: tuple[float, float] = SECONDS
+        self,
+        fleet: Fleet,
+        dice: random.Random,
+        seconds: tuple[float, float] = SECONDS,
+        most: int = 1000,
     ) -> None:
-        self.fleet, self.dice, self.seconds = fleet, dice, seconds
+        self.fleet, self.dice, self.seconds, self.most = fleet, dice, seconds, most
         self.kills = 0
         self._starting: list[threading.Thread] = []
 
@@ -90,7 +98,7 @@ class Killer:
             assert time.monotonic() < end, "it did not end"
             time.sleep(self.dice.uniform(*self.seconds))
             alive = [name for name in NAMES if self.fleet.alive(name) and not self._busy(name)]
-            if len(alive) < 2 or ended():
+            if len(alive) < 2 or self.kills >= self.most or ended():
                 continue  # one is left to work, as an operator would see to
             name = self.dice.choice(alive)
             self.fleet.kill(name)

@@ -13,9 +13,9 @@ from typing import Any
 
 from openstack import exceptions
 
-from tests.functional.instances import owner, reaches
+from tests.functional.instances import owner, reaches, truth
 from tests.functional.runs import Runs
-from tests.lab import api
+from tests.lab import api, waiting
 from tests.lab.guest import live
 from tests.lab.hosts import access, probe, seed
 from upgrade_flows.engine.operations import Engine
@@ -183,6 +183,20 @@ class Updates:
         record = self.journal.subject(run_id, guest.id)
         assert (record.state, record.error) == (State.CHANGED, "")
         return dict(record.result)
+
+
+def told(server_id: str, guest: Guest) -> dict[str, Any]:
+    """Return what the services say of an instance that has the address of a guest, and no other.
+
+    Nova forgets a moment later than Neutron which other port it had.
+    """
+
+    def known() -> bool:
+        nets = api.shared("lab-admin").compute.get_server(server_id).addresses.values()
+        return [one["addr"] for net in nets for one in net] == [guest.address]
+
+    waiting.until(f"Nova knows {guest.address} as the only address of {server_id}", known)
+    return truth(server_id)
 
 
 def clear(updates: Updates, *more: str) -> None:

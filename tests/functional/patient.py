@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.functional.crowd import Crowd, flavor
 from tests.functional.instances import Wish, make, truth
 from tests.functional.killing import CommandLine
 from tests.functional.unmanned import PLAIN, Updates
 from tests.lab import tokens
-from tests.lab.settings import Settings
+from upgrade_flows.cloud import clients
 
 PREFIX = "lt-"
 HOST = "fake6"
@@ -26,19 +28,22 @@ OPTIONS = {**PLAIN, "elsewhere": False, "make_room": False}
 class Patient:
     """The command ``upgrade-flows run``, which goes on while other tests do.
 
-    All of the lab gets tokens of a minute from now on, until ``end``.
+    It gets tokens that live for a minute, and those that watch it do not.
     """
 
-    def __init__(self, lab: Settings, cloud: Any, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        clouds = tokens.start(TOKEN_S)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+            cloud = clients.connect("lab-admin")
         self.crowd, self.updates = Crowd(), Updates(cloud, folder, PREFIX)
-        self._command = CommandLine(lab.clouds_yaml, self.updates.url, random.Random(0), (0, 0))
+        self._command = CommandLine(clouds, self.updates.url, random.Random(0), (0, 0))
         big = flavor(f"{PREFIX}big", 1, int(0.3 * self.crowd.capacity(HOST)))
         (self.server,) = make([Wish(f"{PREFIX}patient", HOST, flavor=big)]).values()
         self.before = truth(self.server)
         file = folder / "plan.json"
         file.write_text(self.updates.asked([self.server], OPTIONS).to_json())
         self.crowd.fill(HOST, MEMORY_MB=0.8)
-        tokens.live(TOKEN_S)
         self.began = time.monotonic()
         self._process = self._command.start("run", str(file), "--yes")
         while not self.told("waiting"):
@@ -70,7 +75,7 @@ class Patient:
         return self._command.to_its_end(*words)
 
     def end(self) -> None:
-        """Take everything away, and give the lab its tokens back."""
+        """Take everything away."""
         try:
             if self._process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -79,4 +84,4 @@ class Patient:
             self.crowd.leave()
             self.updates.clear()
         finally:
-            tokens.live()
+            tokens.stop()

@@ -35,7 +35,7 @@ def story(updates):
         story.run_id = updates.run(story.plan)
     story.result = updates.result(story.run_id, story.guest)
     story.now = story.guest.ask("bump")
-    story.second = truth(story.result["server_id"])
+    story.second = live.told(story.result["server_id"], story.guest)
     story.original = truth(story.guest.id)
     story.report = text.text(build.build(updates.journal, story.run_id), width=200)
     return story

@@ -60,7 +60,9 @@ class Updates(Runs):
         self.renew()
 
     def renew(self) -> None:
-        """Make the image that instances are updated to."""
+        """Make the image that instances are updated to, unless it is there."""
+        if api.shared("lab-admin").image.find_image(self.image):
+            return
         api.shared("lab-admin").image.create_image(
             name=self.image,
             data=b"new" + bytes(1024 * 1024 - 3),

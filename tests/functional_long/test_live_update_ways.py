@@ -75,7 +75,9 @@ def story(updates):
     story.results = {name: updates.result(story.run_id, g) for name, g in story.guests.items()}
     story.now = {name: guest.ask("bump") for name, guest in story.guests.items()}
     story.marks = {name: mark(guest) for name, guest in story.guests.items()}
-    story.second = {name: truth(one["server_id"]) for name, one in story.results.items()}
+    story.second = {
+        name: live.told(one["server_id"], story.guests[name]) for name, one in story.results.items()
+    }
     story.originals = {name: truth(guest.id) for name, guest in story.guests.items()}
     return story
 
