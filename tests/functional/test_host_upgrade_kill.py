@@ -18,6 +18,8 @@ HOSTS = ("fake1", "fake2", "fake3", "fake4")
 OUT = 2
 KILLS = 8  # of the command line
 KILLS_OF_CONDUCTORS = 20
+#: nobody's steps may be broken off so often; that a subject is set aside then is for other tests
+MOST_TRIES = 100
 SECONDS = (3.0, 7.0)  # until a kill of the command line
 #: between kills of conductors: a reboot takes its time, and a subject whose owners die five times
 #: before a step ends is set aside, as it should be

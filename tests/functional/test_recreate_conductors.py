@@ -16,6 +16,8 @@ from upgrade_flows.model.report import State
 OLD, NEW = "dpdkvhostuser", "dpdkvhostuserclient"
 HOME, AWAY = "fake5", "fake6"
 KILLS = 20
+#: nobody's steps may be broken off so often; that a subject is set aside then is for other tests
+MOST_TRIES = 100
 
 SHOWN = {
     "rebind": Wish("fleet-rebind", HOME, nics=2),
