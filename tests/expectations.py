@@ -7,7 +7,7 @@ cloud's services tell, as patterns of paths.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -109,9 +109,30 @@ def unexpected(
     :param also: further fields that may differ in this case.
     """
     fields = MAY_DIFFER[moment][strategy] | also
+    if "user_id" in fields:
+        differences = {
+            path: values
+            for path, values in differences.items()
+            if path != "server.tags" or not _owner_alone(*values)
+        }
     patterns = [pattern for field in fields for pattern in WORDS[words][field]]
     return {
         path: values
         for path, values in differences.items()
         if not any(fnmatchcase(path, pattern) for pattern in patterns)
     }
+
+
+#: begins the tag that names the owner of an instance that we have created
+OWNER = "upgrade-flows-owner="
+
+
+def marked(tags: Iterable[str]) -> list[str]:
+    """Return the tags of ours that say that something is not finished."""
+    return [tag for tag in tags if "upgrade-flows" in tag and not tag.startswith(OWNER)]
+
+
+def _owner_alone(before: Iterable[str], after: Iterable[str]) -> bool:
+    """Whether nothing has come to the tags but one that says whose it is."""
+    came = sorted(set(after) - set(before))
+    return set(before) <= set(after) and len(came) == 1 and came[0].startswith(OWNER)

@@ -122,6 +122,8 @@ def sabotage(flow: tf_flow.Flow, victim: str, before_raising: Any = lambda: None
 def told_apart_only_by_id(state: dict[str, Any], new: str, old: str) -> dict[str, Any]:
     """Return a cloud's state with a rebuilt instance under the id and user of its original.
 
+    Its tags must name that user.
+
     The snapshot that it was rebuilt from, if any, is taken for the image that it had.
     """
     text = json.dumps(state).replace(new, old)
@@ -133,6 +135,7 @@ def told_apart_only_by_id(state: dict[str, Any], new: str, old: str) -> dict[str
     plain = json.loads(text)
     plain["images"] = {i: image for i, image in images.items() if i not in snapshots}
     plain["servers"][old]["user_id"] = "user-1"
+    plain["servers"][old]["tags"].remove("upgrade-flows-owner=user-1")
     return dict(plain)
 
 

@@ -105,3 +105,21 @@ def test_who_waits_for_room_gets_it_when_the_first_is_committed_and_not_before()
     engines.run(settle)
     last = change(cloud, two)
     assert set(serving(cloud)) == {outcome["server_id"], last["server_id"]}
+
+
+@pytest.mark.parametrize("kind", ["image-hot", "volume-hot", "volume-update"])
+def test_what_was_updated_once_is_updated_again_with_the_key_of_its_owner(kind):
+    cloud, server = cloud_with(kind)
+    cloud.add_image("debian-newer")
+    public = cloud.direct.compute.public_key("user-1", "key-1")
+    for image in ("debian-new", "debian-newer"):
+        (action,) = planned(cloud, server, image=image)
+        outcome = change(cloud, action)
+        engines.run(capability.get("live_update").settle(context(cloud, action), action, outcome))
+        server = outcome["server_id"]
+
+    now = cloud.direct.compute.server(server)
+    assert (now.name, now.user_id, now.owner_id) == ("web", "upgrade-flows", "user-1")
+    assert (now.key_name, now.tags) == ("key-1", ("blue", "upgrade-flows-owner=user-1"))
+    assert cloud.state()["keypairs"] == {"user-1": {"key-1": public}}
+    assert serving(cloud) == [server]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.expectations import ROLLED_BACK, unexpected
+from tests.expectations import ROLLED_BACK, marked, unexpected
 from tests.functional.instances import Wish, changes, make, truth
 from tests.functional.runs import Runs
 from tests.lab import agents, api, seed
@@ -141,7 +141,7 @@ def test_after_rollback_nothing_of_ours_is_left_but_the_image_of_what_was_rebuil
     ours = {i.id for i in admin.image.images() if i.name.startswith(story.run_id)}
     assert ours == used
     servers = admin.compute.servers(all_projects=True, details=True)
-    assert [s.name for s in servers if "upgrade-flows" in str(s.tags)] == []
+    assert [s.name for s in servers if marked(s.tags)] == []
     assert [key.name for key in admin.compute.keypairs()] == []
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.expectations import unexpected
+from tests.expectations import marked, unexpected
 from tests.functional.instances import Wish, changes, make, truth
 from tests.functional.killing import Killer, Operator
 from tests.functional.runs import Runs
@@ -123,4 +123,4 @@ def test_nothing_of_ours_is_left_over(story):
         if server.name.startswith("fleet-")
     ]
     assert len(servers) == len(SHOWN)
-    assert [server.name for server in servers if "upgrade-flows" in str(server.tags)] == []
+    assert [server.name for server in servers if marked(server.tags)] == []

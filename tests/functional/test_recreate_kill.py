@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.expectations import unexpected
+from tests.expectations import marked, unexpected
 from tests.functional.instances import Wish, changes, make, truth
 from tests.functional.killing import CommandLine
 from tests.functional.runs import Runs
@@ -110,7 +110,7 @@ def test_nothing_of_ours_is_left_over(story):
         if server.name.startswith("kill-")
     ]
     assert len(servers) == len(SHOWN)
-    assert [server.name for server in servers if "upgrade-flows" in str(server.tags)] == []
+    assert [server.name for server in servers if marked(server.tags)] == []
     used = {server.image.id for server in servers if server.image and server.image.id}
     images = {i.id for i in admin.image.images() if i.name.startswith(story["run"])}
     assert images <= used

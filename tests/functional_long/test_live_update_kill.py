@@ -10,6 +10,7 @@ import random
 
 import pytest
 
+from tests.expectations import marked
 from tests.functional import whole
 from tests.functional.instances import Wish, make, truth
 from tests.functional.killing import CommandLine, Killer, Operator
@@ -86,7 +87,7 @@ def left_over(before, after, run_ids):
         "images": [one["name"] for one in new["images"].values() if run_of(one["name"], run_ids)],
         "keypairs": list(new["keypairs"]),
         "allocations": list(holders - set(new["servers"])),
-        "marks": [one["name"] for one in servers if "upgrade-flows" in str(one["tags"])],
+        "marks": [one["name"] for one in servers if marked(one["tags"])],
         "locks": [one["name"] for one in servers if one["locked"]],
         "instances": list(set(NAMES) ^ {one["name"] for one in servers}),
     }

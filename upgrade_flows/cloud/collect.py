@@ -53,7 +53,7 @@ def collect(
         )
         chosen = select(inventory, scope)
         projects = sorted({server.project_id for server in chosen if server.project_id})
-        users = sorted({server.user_id for server in chosen if server.user_id})
+        users = sorted({server.owner_id for server in chosen if server.owner_id})
         quotas = pool.map(lambda project: _quota(cloud, project, all_quotas), projects)
         keypairs = pool.map(cloud.compute.keypairs, users)
         closed = cloud.projects_without_us(set(projects))

@@ -81,7 +81,7 @@ def has_its_networks(case: Case) -> str | None:
 
 def has_its_key(case: Case) -> str | None:
     server = case.server
-    if server.key_name and server.key_name not in case.inventory.keypairs.get(server.user_id, ()):
+    if server.key_name and server.key_name not in case.inventory.keypairs.get(server.owner_id, ()):
         return f"its key {server.key_name} does not exist any more"
     return None
 

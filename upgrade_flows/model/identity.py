@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from upgrade_flows.model import codec
-from upgrade_flows.model.inventory import AttachedVolume, FloatingIP, Port, Server
+from upgrade_flows.model.inventory import OWNER, AttachedVolume, FloatingIP, Port, Server
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Identity:
     """The complete identity of an instance.
 
     ``ports`` stand in the order in which the guest sees them; ``vif_modes`` maps a port id
-    to the mode it is bound in, in words.
+    to the mode it is bound in, in words.  ``owner_id`` is the user whose key it has, whoever
+    created it (``user_id``); the tag that says so is not among ``tags``.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Identity:
     ports: tuple[PortIdentity, ...]
     volumes: tuple[AttachedVolume, ...]
     vif_modes: dict[str, str] = field(default_factory=dict)
+    owner_id: str = ""
 
 
 def of(
@@ -93,7 +95,7 @@ def of(
         flavor=flavor,
         image_id=server.image_id,
         metadata=dict(server.metadata),
-        tags=tuple(sorted(server.tags)),
+        tags=tuple(sorted(tag for tag in server.tags if not tag.startswith(OWNER))),
         key_name=server.key_name,
         user_data=server.user_data,
         config_drive=server.config_drive,
@@ -111,6 +113,7 @@ def of(
         ports=tuple(_port(port, floating_ips) for port in _in_order(server, ports)),
         volumes=tuple(sorted(volumes, key=lambda volume: volume.volume_id)),
         vif_modes=dict(vif_modes or {}),
+        owner_id=server.owner_id,
     )
 
 

@@ -10,6 +10,10 @@ from typing import Any
 
 from upgrade_flows.model import codec
 
+#: begins the tag that says whose instance it is, where Nova says that we created it: it looks
+#: keys up by the user who creates, and only so the key is found again
+OWNER = "upgrade-flows-owner="
+
 
 @dataclass(frozen=True)
 class Flavor:
@@ -77,6 +81,12 @@ class Server:
     addresses: tuple[str, ...] = ()
     fault: str = ""
     created: str = ""
+
+    @property
+    def owner_id(self) -> str:
+        """The user whose key it has: its creator, or whom the tag names if we re-created it."""
+        named = [tag.removeprefix(OWNER) for tag in self.tags if tag.startswith(OWNER)]
+        return named[0] if named else self.user_id
 
     @property
     def volume_backed(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from upgrade_flows.cloud.api import NewServer
 from upgrade_flows.model import codec
-from upgrade_flows.model.inventory import AttachedVolume, Server
+from upgrade_flows.model.inventory import OWNER, AttachedVolume, Server
 from upgrade_flows.steps import keys, waiting
 from upgrade_flows.steps.base import Step
 
@@ -34,8 +34,24 @@ def adopted(step: Step, identity: dict[str, Any]) -> str | None:
 
 def create(step: Step, identity: dict[str, Any], new: NewServer) -> str:
     """Create a server that bears the step's tag, and return its id; nobody waits for it here."""
-    with keys.borrowed(step, identity["user_id"], identity["key_name"]):
+    with keys.borrowed(step, owner_of(identity), identity["key_name"]):
         return step.ctx.cloud.compute.create(new)
+
+
+def owner_of(identity: dict[str, Any]) -> str:
+    """Return the user whose key an instance of that identity has."""
+    return str(identity.get("owner_id") or identity["user_id"])
+
+
+def tags_of(step: Step, identity: dict[str, Any]) -> tuple[str, ...]:
+    """Return the tags of a server that we create with a recorded identity.
+
+    Nova will name us as its creator, and looks keys up by that; so one more tag says whose it is.
+    """
+    owner, tags = owner_of(identity), tuple(identity["tags"])
+    if owner == step.ctx.cloud.compute.own_user_id():
+        return tags
+    return (*tags, f"{OWNER}{owner}")
 
 
 def up(step: Step, server_id: str) -> Server:
@@ -101,7 +117,7 @@ def new_server(
         user_data=step.ctx.vault.open(before["user_data"]),
         config_drive=identity["config_drive"],
         metadata=identity["metadata"],
-        tags=(*identity["tags"], step.short_tag),
+        tags=(*tags_of(step, identity), step.short_tag),
         server_group=server_group,
         disk_config=identity["disk_config"],
         trusted_image_certificates=tuple(identity["trusted_image_certificates"]),

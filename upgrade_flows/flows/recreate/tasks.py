@@ -97,7 +97,7 @@ class DeleteOriginal(Step):
             if volume["delete_on_termination"]:
                 set_flag(rebuilt.id, volume["volume_id"], True)
         # the tag goes last: what bears it is not finished
-        self.ctx.cloud.compute.set_tags(rebuilt.id, tuple(before["identity"]["tags"]))
+        self.ctx.cloud.compute.set_tags(rebuilt.id, creating.tags_of(self, before["identity"]))
         return rebuilt.id
 
     def _delete_failed(self) -> None:
@@ -198,12 +198,13 @@ class DropTag(Step):
     """
 
     def execute(self, before: dict[str, Any], replacement_id: str) -> None:
-        self.ctx.cloud.compute.set_tags(replacement_id, tuple(before["identity"]["tags"]))
+        self.ctx.cloud.compute.set_tags(replacement_id, creating.tags_of(self, before["identity"]))
 
     def revert(
         self, before: dict[str, Any], replacement_id: str, **_: object
     ) -> dict[str, Any] | None:
-        tags = (*before["identity"]["tags"], replacement_tag(self.ctx, self.subject))
+        mark = replacement_tag(self.ctx, self.subject)
+        tags = (*creating.tags_of(self, before["identity"]), mark)
         return undo(self, self.ctx.cloud.compute.set_tags, replacement_id, tags)
 
 

@@ -11,6 +11,7 @@ from upgrade_flows.flows.live_update.tasks.base import LiveStep
 from upgrade_flows.model import codec, identity
 from upgrade_flows.model.identity import Identity
 from upgrade_flows.model.plan import Action
+from upgrade_flows.steps import creating
 from upgrade_flows.steps.base import Context
 from upgrade_flows.steps.identity import record
 
@@ -74,7 +75,7 @@ class CompareSurrogate(LiveStep):
                 for held in before["identity"]["volumes"]
                 if held["volume_id"] in self.details["volumes"]
             ],
-            "tags": list(before["identity"]["tags"]),
+            "tags": list(creating.tags_of(self, before["identity"])),
         }
 
     def _is_lost(self, name: str) -> bool:
