@@ -145,7 +145,7 @@ def settings() -> dict[str, Any]:
     return {
         "ssh": {"key": str(access.guest_key())},
         "quiesce": "/bin/app stop",
-        "resume": "/bin/app start",
+        "mount": "/bin/app start",
     }
 
 

@@ -32,7 +32,7 @@ PORT = 8080
 #: how the names of all that is made here begin
 OURS = "lu-"
 #: what the operator says of the service
-HOOKS = {"quiesce": "/bin/app stop", "resume": "/bin/app start"}
+HOOKS = {"quiesce": "/bin/app stop", "mount": "/bin/app start"}
 
 
 @dataclass(frozen=True)

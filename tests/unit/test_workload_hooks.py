@@ -23,7 +23,7 @@ from upgrade_flows.plugins.workload.hooks.plugin import Hooks
 from upgrade_flows.plugins.workload.stateless import Stateless
 
 DOC = Path(__file__).parents[2] / "doc/source"
-PHASES = ("check", "ready", "prepare", "quiesce", "resume", "withdraw", "restore")
+PHASES = ("check", "ready", "prepare", "quiesce", "mount", "resume", "withdraw", "restore")
 
 
 @pytest.fixture(params=SHELLS)
@@ -192,6 +192,29 @@ def test_volumes_are_there_when_the_workload_resumes(sandbox):
     said = settings(sandbox, resume=f'echo "$UF_VOLUMES" >{sandbox.folder}/log')
     Hooks().resume(sandbox.guest("surrogate", volumes=(VOLUME,)), said, {})
     assert log(sandbox) == [f"{sandbox.root}/dev/vdb"]
+
+
+def test_volumes_are_mounted_before_the_workload_resumes_there_and_back(sandbox):
+    sandbox.plug_volume(VOLUME)
+    said = noting(sandbox, "mount", "resume")
+    Hooks().resume(sandbox.guest("surrogate", volumes=(VOLUME,)), said, {})
+    Hooks().restore(sandbox.guest(volumes=(VOLUME,)), said, {})
+    assert log(sandbox) == [
+        "mount surrogate",
+        "resume surrogate",
+        "mount original",
+        "restore original",
+    ]
+
+
+def test_volumes_are_mounted_while_interfaces_are_on_their_way(sandbox, monkeypatch):
+    monkeypatch.setattr(commands, "ARRIVAL_S", 1)
+    sandbox.plug_volume(VOLUME)
+    said = {**noting(sandbox, "mount", "resume"), "network": True}
+    surrogate = sandbox.guest("surrogate", nics=(NIC,), volumes=(VOLUME,))
+    with pytest.raises(HostError, match=r"the interface .* did not come within 1 s"):
+        Hooks().resume(surrogate, said, {})
+    assert log(sandbox) == ["mount surrogate"]
 
 
 def test_a_volume_that_does_not_come_is_an_error(sandbox, monkeypatch):

@@ -17,7 +17,7 @@ ARRIVAL_S = 20
 SLACK_S = 15.0
 
 #: what is done besides the command (scripts/command.sh)
-NOTHING, COME, WATCH, STAY = "-", "come", "watch", "stay"
+NOTHING, VOLUMES, COME, WATCH, STAY = "-", "volumes", "come", "watch", "stay"
 
 
 def environment(guest: Guest, phase: str, boot_disk: str = "") -> dict[str, str]:
@@ -55,6 +55,7 @@ def run(
     :raises HostError: it failed, or something that it needs did not come.
     """
     guest = shell.guest
+    network = network and task != VOLUMES
     plugged = [one for one in scripts.plugged(guest) if network or not one.startswith("n=")]
     limit = math.ceil(limit_s)
     arguments = [str(limit), task, str(ARRIVAL_S), command, *plugged]
@@ -63,5 +64,6 @@ def run(
         for name, value in environment(guest, phase, boot_disk).items()
     )
     script = exports + scripts.script("nics", "command", arguments=arguments)
-    waits = 0.0 if task != COME and not boot_disk else float(ARRIVAL_S * (len(plugged) + 1))
+    comes = task in (VOLUMES, COME) or bool(boot_disk)
+    waits = float(ARRIVAL_S * (len(plugged) + 1)) if comes else 0.0
     return shell.run(f"the command for {phase}", script, limit + waits + SLACK_S)

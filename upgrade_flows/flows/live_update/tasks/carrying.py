@@ -19,7 +19,11 @@ from upgrade_flows.steps import creating, volumes, waiting
 from upgrade_flows.steps.base import Context
 
 #: seconds that a call takes at least: to ask earlier costs the services what they work with
-HEAD_S = 0.25
+HEAD_S = 0.5
+
+#: seconds between two looks, at first: a guest is silent for as long as its port takes, and its
+#: volumes are mostly earlier
+PORT_S, VOLUME_S = 0.1, 0.2
 
 #: Nova's instance actions about ports
 INTERFACES = ("attach_interface", "detach_interface")
@@ -84,11 +88,12 @@ class Carrier:
             ]
             also = pool.submit(self._when_free, [*free_volumes, *free_ports], meanwhile)
             _, ids = [future.result() for future in both]
+            also.result()  # the guest gets what the machine can do first
             waits = [
                 pool.submit(self._finish_port, port, port_id, target)
                 for port, port_id in zip(self.ports, ids, strict=True)
             ]
-            for future in (*waits, also):
+            for future in waits:
                 future.result()
         return {port.id: port_id for port, port_id in zip(self.ports, ids, strict=True)}
 
@@ -131,6 +136,7 @@ class Carrier:
                     else None
                 ),
                 deadline_s=self.ctx.settings.volume_s,
+                first_s=VOLUME_S,
                 most_s=0.25,
                 head_s=HEAD_S,
             )
@@ -155,6 +161,7 @@ class Carrier:
                     else None
                 ),
                 deadline_s=self.ctx.settings.volume_s,
+                first_s=VOLUME_S,
                 most_s=0.25,
                 head_s=HEAD_S,
             )
@@ -203,6 +210,7 @@ class Carrier:
                 lambda: self.find(port),
                 lambda seen: seen is None or not seen.device_id,
                 deadline_s=self.ctx.settings.port_s,
+                first_s=PORT_S,
                 most_s=0.25,
                 head_s=HEAD_S,
             )

@@ -15,7 +15,8 @@ class Hooks(WorkloadPlugin):
     """Each phase runs one command in one of the guests (``prepare``: in both).
 
     Interfaces that come to a running guest are brought up by us, unless the settings say
-    otherwise; volumes are waited for, and mounted by the commands.
+    otherwise; volumes are waited for, and mounted by the commands: by ``mount`` as soon as they
+    are there, or by ``resume`` when everything is.
     """
 
     def check(self, settings: dict[str, Any]) -> None:
@@ -77,6 +78,7 @@ class Hooks(WorkloadPlugin):
 
     def resume(self, surrogate: Guest, settings: dict[str, Any], notes: dict[str, Any]) -> None:
         hostkeys.remember(notes)
+        self._mount(surrogate, read(settings))
         self._do(surrogate, read(settings), "resume", commands.COME)
 
     def withdraw(
@@ -91,7 +93,13 @@ class Hooks(WorkloadPlugin):
         understood = read(settings)
         if understood.asks("restore"):
             _shell(original, understood).reach(understood.limits["reach"])
+        self._mount(original, understood)
         self._do(original, understood, "restore", commands.COME)
+
+    def _mount(self, guest: Guest, settings: HookSettings) -> None:
+        """Do what can be done with the volumes alone: interfaces often come later."""
+        if guest.volumes and settings.command("mount"):
+            self._do(guest, settings, "mount", commands.VOLUMES)
 
     def _do(
         self,

@@ -17,6 +17,7 @@ LIMITS: dict[str, float] = {
     "ready": 300.0,
     "prepare": 600.0,
     "quiesce": 60.0,
+    "mount": 60.0,
     "resume": 60.0,
     "withdraw": 60.0,
     "restore": 60.0,

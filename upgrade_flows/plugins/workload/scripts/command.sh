@@ -1,6 +1,7 @@
 # Run a command of the operator's; say the end of what it said if it fails.
-# Arguments: LIMIT (seconds) TASK (-, come, watch, stay) PATIENCE COMMAND [n=INTERFACE|v=VOLUME]...
-# Tasks: come: wait for interfaces and volumes first; watch: bring interfaces up from now on,
+# Arguments: LIMIT (seconds) TASK (-, volumes, come, watch, stay) PATIENCE COMMAND
+# [n=INTERFACE|v=VOLUME]...
+# Tasks: volumes: wait for volumes first; come: wait for interfaces and volumes first; watch: bring interfaces up from now on,
 # when the command has ended; stay: bring them up no more, and end what still waits for them,
 # before it runs.
 
@@ -20,13 +21,13 @@ for argument in "$@"; do
 done
 
 case $order in
-come)
+volumes | come)
     mkdir -p "$here"
     waits=$here/waits.$$
     trap 'rm -f "$waits"' EXIT
     : >"$waits"
     come "$patience" "$@"
-    unwatch
+    [ "$order" = volumes ] || unwatch
     rm "$waits" || fail "it is not wanted any more"
     ;;
 stay)
