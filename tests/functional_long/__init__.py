@@ -1,1 +1,0 @@
-"""Tests on the lab that take long; ``tox -e long`` runs them."""
