@@ -11,6 +11,7 @@ from cliff.commandmanager import CommandManager
 from upgrade_flows.cli import (
     capture,
     check,
+    config,
     gc,
     hosts,
     inventory,
@@ -42,6 +43,8 @@ COMMANDS = {
     "plan diff": plan.Diff,
     "plan runbook": plan.Runbook,
     "capture": capture.Capture,
+    "config audit": config.Audit,
+    "config metadata": config.Metadata,
     "gc": gc.Gc,
     "simulate": simulate.Simulate,
     "run": run.Run,

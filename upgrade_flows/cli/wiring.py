@@ -131,6 +131,34 @@ class Wiring:
         what_if = simulation.WhatIf(**faults)
         return simulation.simulate(plan, what_if, self.plugins, settings, observer)
 
+    def audit_config(
+        self,
+        old: str,
+        new: str,
+        paths: Sequence[str],
+        service: str | None,
+        environments: Sequence[tuple[str, Path]],
+        plugins: Sequence[str],
+    ) -> Any:
+        """Compare configuration files with two releases; return a ``config_audit.Audit``.
+
+        :param environments: releases, and the virtualenvs that their options are read in instead.
+        """
+        from upgrade_flows.config_audit import audit, library
+
+        files = audit.read(paths)
+        releases = library.releases(old, new, files, service, environments, plugins)
+        return audit.audit(*releases, files, service)
+
+    def make_metadata(
+        self, release: str, constraints: Path | None, tell: Callable[[str], None]
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Return the metadata of a release, packed and as it is."""
+        from upgrade_flows.config_audit import making, metadata
+
+        made = making.make(release, constraints, tell)
+        return metadata.pack(made), made
+
     def _verify(self, cloud: Cloud, action: Action) -> str | None:
         from upgrade_flows.planning import planner
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -70,5 +71,29 @@ def findings(items: Iterable[Finding]) -> Table:
             words.safe(item.message),
             words.safe(item.remedy),
             style=COLOURS.get(item.severity, ""),
+        )
+    return result
+
+
+def audit(items: Iterable[Finding]) -> Table:
+    """Return the table of what an audit of files found; what files have in common is one row."""
+    rows: dict[tuple[str, ...], list[Finding]] = {}
+    for item in items:
+        key = (item.id, item.severity, str(item.evidence["option"]), item.message, item.remedy)
+        rows.setdefault(key, []).append(item)
+    files = [str(item.evidence["file"]) for alike in rows.values() for item in alike]
+    common = os.path.commonpath([os.path.dirname(file) for file in files]) if files else ""
+    result = table(("Finding", "Noticed by", "Where", "What", "What to do"))
+    for (number, severity, option, message, remedy), alike in rows.items():
+        first = alike[0]
+        where = os.path.relpath(first.subject, common or ".")
+        more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
+        result.add_row(
+            f"{number}\n{severity}",
+            str(first.evidence["rank"]),
+            f"{words.safe(where + more)}\n{words.safe(option)}",
+            words.safe(message),
+            words.safe(remedy),
+            style=COLOURS.get(severity, ""),
         )
     return result
