@@ -79,6 +79,12 @@ def test_an_audit_that_cannot_be_made_ends_with_255_and_one_line(argv, said):
     assert err.count("\n") == 1
 
 
+def test_a_command_line_that_is_not_understood_is_no_finding():
+    code, out, err = cli("config", "audit", "--from", "2025.1", "nova.conf", wiring=Wiring())
+    assert (code, out) == (255, "")
+    assert err.startswith("usage: upgrade-flows config audit ")
+
+
 def test_also_what_nobody_expected_ends_with_255():
     class Broken(Wiring):
         def audit_config(self, *arguments):
@@ -95,6 +101,7 @@ def test_the_table_says_where_who_what_and_what_to_do():
     assert "UF-CFG-002 operator placement.conf:3 removed: 2026.1 does not" in words
     assert "[DEFAULT] watch_log_file" in words
     assert "take it out" in words
+    assert out.endswith("\n0 errors, 1 warning, 0 for information\n")
 
 
 def test_what_many_hosts_have_in_common_is_one_row():
@@ -145,6 +152,20 @@ def test_an_original_is_never_overwritten():
     assert code == 255
     assert "would be overwritten" in err
     assert Path("etc/placement.conf").read_text() == text
+
+
+def test_a_mechanism_driver_that_went_away_with_a_release_is_found():
+    write("ml2_conf.ini", "[ml2]\nmechanism_drivers = linuxbridge,l2population\n")
+    code, out, _ = cli(
+        "config", "audit", "--from", "2024.2", "--to", "2025.1", "-f", "json", "ml2_conf.ini",
+        wiring=Wiring(),
+    )  # fmt: skip
+    assert code == 2
+    (one,) = json.loads(out)["findings"]
+    assert (one["id"], one["evidence"]["rank"]) == ("UF-CFG-013", "guest")
+    assert one["message"] == (
+        "the plugin linuxbridge (neutron.ml2.mechanism_drivers) does not come with 2025.1 any more"
+    )
 
 
 # environments

@@ -6,11 +6,15 @@ import argparse
 import json
 import logging
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from upgrade_flows.cli import base, files
 from upgrade_flows.errors import RequestError, UpgradeFlowsError
 from upgrade_flows.model import codec
+from upgrade_flows.model.report import Finding, Severity
 from upgrade_flows.reports import tables, words
 
 LOG = logging.getLogger(__name__)
@@ -68,6 +72,17 @@ class Audit(base.Command):
         parser.add_argument("-f", "--format", choices=("table", "json"), default="table",
                             help="How it is shown (default: table).")  # fmt: skip
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return the parser; what it does not understand is no finding either."""
+        parser = super().get_parser(prog_name)
+
+        def refuse(message: str) -> NoReturn:
+            parser.print_usage(self.application.stderr)
+            parser.exit(FAILED, f"{prog_name}: error: {message}\n")
+
+        parser.error = refuse  # type: ignore[method-assign]
+        return parser
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; whatever keeps it from its end is told from what it finds."""
         try:
@@ -103,11 +118,21 @@ class Audit(base.Command):
         printer = tables.console(self.application.stdout)
         if found.findings:
             printer.print(tables.audit(found.findings))
+            printer.print(_summary(found.findings))
         else:
             printer.print("Nothing was found.")
         for line in [*found.notes, *(f"written: {path}" for path in written)]:
             self.application.stderr.write(words.safe(line) + "\n")
         return int(found.exit_code)
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.severity for finding in findings)
+    return (
+        f"{words.count(counts[Severity.ERROR], 'error')},"
+        f" {words.count(counts[Severity.WARNING], 'warning')},"
+        f" {counts[Severity.INFO]} for information"
+    )
 
 
 def _environment(said: str, new: str) -> tuple[str, Path]:
