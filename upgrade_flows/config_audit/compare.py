@@ -47,6 +47,10 @@ def _sections(change: Change, document: Document, place: Place) -> Iterator[Find
         used = any(canonical(one.group) == canonical(name) for one in document.settings)
         if not used or change.after.knows(name) or (change.before and change.before.knows(name)):
             continue
+        gone = taken.section(change, document, place, name, line)
+        if gone:
+            yield gone
+            continue
         near = _nearest(canonical(name), list(change.after.service.groups))
         hint = f"; did you mean [{change.after.service.groups[near]}]?" if near else ""
         yield make(

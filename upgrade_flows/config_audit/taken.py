@@ -70,6 +70,23 @@ def judge(
         )  # fmt: skip
 
 
+def section(
+    change: Change, document: Document, place: Place, name: str, line: int
+) -> Finding | None:
+    """Return what is found of a section that the new release does not know, if it once was one."""
+    for rule in rules()["sections_gone"]:
+        if (
+            fits(rule, place.service)
+            and change.old < rule["since"] <= change.new
+            and re.fullmatch(rule["pattern"], name)
+        ):
+            return make(
+                "UF-CFG-012", Severity.WARNING, document, place, f"[{name}]",
+                rule["message"], rule["remedy"], line, source=rule["source"],
+            )  # fmt: skip
+    return None
+
+
 def _said(
     change: Change, document: Document, place: Place, setting: Setting, after: Option
 ) -> Iterator[Finding]:
