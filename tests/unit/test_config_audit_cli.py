@@ -112,6 +112,14 @@ def test_what_many_hosts_have_in_common_is_one_row():
     assert "a/placement.conf:3 and 2" in " ".join(out.split())
 
 
+def test_files_may_be_named_in_any_way_and_twice(tmp_path):
+    write("etc/placement.conf", QUIET + "watch_log_file = true\n")
+    write("etc/heat.conf", QUIET + "watch_log_file = true\n")
+    code, out, _ = audit("etc", tmp_path / "etc" / "placement.conf", tmp_path / "etc/heat.conf")
+    assert code == 1
+    assert out.endswith("\n0 errors, 2 warnings, 0 for information\n")
+
+
 def test_json_has_everything_of_a_finding():
     write("placement.conf", QUIET + "watch_log_file = true\n")
     code, out, _ = audit("-f", "json", "placement.conf")

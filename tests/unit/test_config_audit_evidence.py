@@ -143,6 +143,14 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("name", metadata.names())
+def test_every_option_of_every_release_judges_any_value(name):
+    for service in metadata.load(name).services.values():
+        for option in service.options.values():
+            for raw in ("", "1", "a,b:c", "[x", "é\n  y", values.written(option, option.default)):
+                assert isinstance(values.problem(option, raw or ""), str)
+
+
 def test_a_group_is_compared_as_oslo_config_compares_it():
     assert [canonical(name) for name in ("DEFAULT", "Default", "API")] == [
         "DEFAULT", "default", "api",

@@ -83,11 +83,14 @@ def read(paths: Sequence[str]) -> list[tuple[str, str]]:
     :raises RequestError: one cannot be read, or there is none.
     """
     found: list[tuple[str, str]] = []
+    seen: set[Path] = set()
     for path in paths:
         given = Path(path)
         members = sorted(given.rglob("*")) if given.is_dir() else [given]
         for file in members:
-            if not given.is_dir() or (file.is_file() and services.service_of(str(file))):
+            wanted = not given.is_dir() or (file.is_file() and services.service_of(str(file)))
+            if wanted and file.absolute() not in seen:
+                seen.add(file.absolute())
                 found.append((str(file), _text(file)))
     if not found:
         raise RequestError(f"there is no configuration file in {', '.join(paths)}")

@@ -81,12 +81,12 @@ def audit(items: Iterable[Finding]) -> Table:
     for item in items:
         key = (item.id, item.severity, str(item.evidence["option"]), item.message, item.remedy)
         rows.setdefault(key, []).append(item)
-    files = [str(item.evidence["file"]) for alike in rows.values() for item in alike]
-    common = os.path.commonpath([os.path.dirname(file) for file in files]) if files else ""
+    files = [os.path.abspath(item.evidence["file"]) for alike in rows.values() for item in alike]
+    common = os.path.commonpath([os.path.dirname(file) for file in files] or ["."])
     result = table(("Finding", "Noticed by", "Where", "What", "What to do"))
     for (number, severity, option, message, remedy), alike in rows.items():
         first = alike[0]
-        where = os.path.relpath(first.subject, common or ".")
+        where = os.path.relpath(first.subject, common)
         more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
         result.add_row(
             f"{number}\n{severity}",
