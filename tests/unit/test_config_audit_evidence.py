@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import sources
 from tests.unit.config_audit_samples import FILES
 from upgrade_flows.config_audit import audit, metadata, values
 from upgrade_flows.config_audit.metadata import canonical
@@ -55,11 +56,12 @@ def test_what_confirms_it_is_of_the_packages_that_the_metadata_is_made_of():
     assert used - known == set()
 
 
-@pytest.mark.skipif(not SOURCES, reason="UPGRADE_FLOWS_SOURCES names no sources")
 @pytest.mark.parametrize("one", RECORDED, ids=[one["finding"] for one in RECORDED])
 def test_what_confirms_it_stands_there(one):
     name, version = one["package"].split()
-    folder = Path(SOURCES or ".") / f"{re.sub('[-.]', '_', name)}-{version}"
+    folder = sources.folder_of(Path(SOURCES or "nowhere"), name, version)
+    if not folder.is_dir():
+        pytest.skip(f"UPGRADE_FLOWS_SOURCES has no {folder.name}: python -m tests.sources DIR")
     text = (folder / one["path"]).read_text(encoding="utf-8")
     _, mark, gone = one["shows"].partition("absent: ")
     stands = re.search(rf"\b{re.escape(gone if mark else one['shows'])}\b", text)
