@@ -14,6 +14,7 @@
     │   ├── NotFound, Conflict, Forbidden, Unauthorized, TooLarge
     │   ├── Unavailable       5xx, 429, connection lost: worth another try
     │   └── TimedOut          the cloud did not reach a state before a deadline
+    ├── DatabaseError         a service's database cannot be read                   exit 1
     ├── HostError             a host or guest refused or failed what a plugin asked of it  exit 1
     │   └── HostUnreachable   it does not answer: worth another try
     ├── Parked                a step has stopped half-way, as was asked, and goes on later
@@ -125,6 +126,10 @@ class Unavailable(CloudError):
 
 class TimedOut(CloudError):
     """A resource did not reach the wanted state before the deadline."""
+
+
+class DatabaseError(UpgradeFlowsError):
+    """The database of a service does not answer, or refuses a query."""
 
 
 class HostError(UpgradeFlowsError):

@@ -15,9 +15,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+from upgrade_flows import checks
+from upgrade_flows.checks.database import access
 from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.cloud.clients import connect
 from upgrade_flows.cloud.collect import collect
@@ -29,6 +32,7 @@ from upgrade_flows.engine.ledger import Observer
 from upgrade_flows.engine.operations import Engine
 from upgrade_flows.engine.store import Journal
 from upgrade_flows.flows import capability
+from upgrade_flows.model.check import CheckReport
 from upgrade_flows.model.inventory import Inventory
 from upgrade_flows.model.plan import Plan
 from upgrade_flows.model.report import Report
@@ -41,6 +45,7 @@ from upgrade_flows.simulation import simulate as _simulate
 from upgrade_flows.steps.base import Settings
 
 __all__ = [
+    "check",
     "commit",
     "connect",
     "inventory",
@@ -82,6 +87,35 @@ def plan(cloud: Cloud, request: UpgradeRequest) -> Plan:
     """
     more = capability.reads(request.capability)
     return planner.make_plan(request, collect(cloud, request.scope, None, **more), plugins())
+
+
+def check(
+    cloud: Cloud | None = None,
+    areas: Sequence[str] = (),
+    databases: Mapping[str, str] | None = None,
+    target: str = "",
+    waivers: Path | None = None,
+    upstream: Sequence[Sequence[str]] = (),
+    limits: checks.Limits | None = None,
+) -> CheckReport:
+    """Look for what stands in the way of an upgrade; nothing is changed.
+
+    :param cloud: the cloud to look at; without it, databases and commands alone.
+    :param areas: what to look at, as ``upgrade-flows check --list`` shows it; by default all.
+    :param databases: SQLAlchemy URLs of the services' databases, by name: ``cinder``,
+        ``nova_api``... and ``nova_cell:<name>`` for each cell.
+    :param target: the release to upgrade to, as in ``2025.1``.
+    :param waivers: a file of findings that somebody answers for.
+    :param upstream: commands of the services that check their upgrade, as argument lists.
+    :raises RequestError: an area, a URL or the file of waivers cannot be understood.
+    """
+    opened = access.open_all(databases or {})
+    try:
+        sources = checks.Sources(cloud, opened, target, limits, upstream)
+        return checks.gate(sources, areas, waivers)
+    finally:
+        for database in opened.values():
+            database.close()
 
 
 def run(

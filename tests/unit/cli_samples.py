@@ -35,6 +35,7 @@ from upgrade_flows.model.request import Rollout, Scope, Target, UpgradeRequest
 #: what setup.cfg declares in the group ``upgrade_flows.cli``
 COMMANDS = {
     "inventory": inventory.Inventory,
+    "check": check.Check,
     "check vif-mode": check.VifMode,
     "plan recreate": plan.Recreate,
     "plan hosts": hosts.Hosts,

@@ -56,6 +56,23 @@ for victim in ("snapshot-server", "check-snapshot"):
 """
 
 
+CHECK = """
+import json
+from types import SimpleNamespace
+from upgrade_flows.checks import Sources, gate
+from upgrade_flows.model.inventory import Agent
+
+def looked(*agents):
+    network = SimpleNamespace(agents=lambda: agents)
+    report = gate(Sources(SimpleNamespace(network=network)), ["example"])
+    return [report.exit_code, [one.subject for one in report.findings]]
+
+one = Agent("a", "Example L2 agent", "h1", configurations={"tap_queues": 1})
+four = Agent("b", "Example L2 agent", "h2", configurations={"tap_queues": 4})
+print(json.dumps([looked(one, four), looked(four), looked()]))
+"""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """Install the plugin into a folder, and return an environment that has it."""
@@ -90,6 +107,10 @@ def test_the_installed_plugins_take_part_and_go_before_the_librarys_own(installe
         "disk": "array",
         "refusals": [None, "the array takes no snapshot of 600 GiB"],
     }
+
+
+def test_the_installed_check_finds_what_it_is_for_and_nothing_else(installed):
+    assert json.loads(python(CHECK, installed)) == [[1, ["h1"]], [0, []], [255, []]]
 
 
 def test_a_failure_anywhere_in_the_plugins_flow_leaves_the_cloud_as_it_was(installed):

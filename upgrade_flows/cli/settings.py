@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from oslo_config import cfg
 
 from upgrade_flows.cli import logs
-from upgrade_flows.conf import opts
+from upgrade_flows.conf import databases, opts
 from upgrade_flows.errors import RequestError
 from upgrade_flows.steps.base import Settings as StepSettings
+
+#: what a check is told of [checks] as it is
+_LIMITS = (
+    "stuck_s",
+    "certificate_days",
+    "quota_percent",
+    "deleted_rows",
+    "deleted_days",
+    "large_rows",
+    "upstream_s",
+)
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """What checks look at; ``databases`` are URLs by name, and are shown nowhere."""
+
+    waivers: Path | None = None
+    target: str = ""
+    timeout_s: float = 600.0
+    upstream: tuple[tuple[str, ...], ...] = ()
+    limits: dict[str, Any] = field(default_factory=dict)
+    databases: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -30,6 +55,7 @@ class Settings:
     steps_at_a_time: int
     steps: StepSettings
     log_file: Path | None
+    checks: CheckSettings = field(default_factory=CheckSettings)
 
 
 def load(options: argparse.Namespace) -> Settings:
@@ -57,6 +83,7 @@ def load(options: argparse.Namespace) -> Settings:
             steps_at_a_time=conf.engine.steps_at_a_time,
             steps=StepSettings(**{field: getattr(conf.steps, field) for field in _fields(conf)}),
             log_file=log_file,
+            checks=_checks(conf),
         )
     except (cfg.Error, ValueError) as exc:
         raise RequestError(f"the configuration cannot be used: {exc}") from exc
@@ -64,3 +91,33 @@ def load(options: argparse.Namespace) -> Settings:
 
 def _fields(conf: cfg.ConfigOpts) -> list[str]:
     return [field.name for field in dataclasses.fields(StepSettings) if field.name in conf.steps]
+
+
+def _checks(conf: cfg.ConfigOpts) -> CheckSettings:
+    """Read what concerns checks.
+
+    :raises ValueError: a command or a cell is not written as it should be.
+    """
+    return CheckSettings(
+        waivers=Path(conf.checks.waivers) if conf.checks.waivers else None,
+        target=conf.checks.target or "",
+        timeout_s=conf.checks.timeout_s,
+        upstream=tuple(tuple(shlex.split(line)) for line in conf.checks.upstream if line.strip()),
+        limits={name: conf.checks[name] for name in _LIMITS},
+        databases=_databases(conf),
+    )
+
+
+def _databases(conf: cfg.ConfigOpts) -> dict[str, str]:
+    """Return the URLs by name; a message of an error has none of them."""
+    found = {name: conf.databases[name] for name in databases.SERVICES if conf.databases[name]}
+    for number, line in enumerate(conf.databases.nova_cell, 1):
+        name, _, url = line.strip().partition(" ")
+        if not url.strip() or "/" in name:
+            raise ValueError(
+                f"[databases] nova_cell number {number} is not a name, a space and a URL"
+            )
+        if f"nova_cell:{name}" in found:
+            raise ValueError(f"[databases] nova_cell: two cells are called {name}")
+        found[f"nova_cell:{name}"] = url.strip()
+    return found

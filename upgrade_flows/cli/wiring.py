@@ -9,13 +9,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upgrade_flows.cloud.api import Cloud
+from upgrade_flows.model.check import CheckReport, CheckResult
 from upgrade_flows.model.inventory import Inventory, Server
 from upgrade_flows.model.plan import Action, Plan
 from upgrade_flows.model.request import Scope, UpgradeRequest
 from upgrade_flows.steps.base import Plugins, Settings
+
+if TYPE_CHECKING:
+    from upgrade_flows.checks import Checks
+    from upgrade_flows.cli.settings import CheckSettings
 
 
 class Wiring:
@@ -60,6 +65,40 @@ class Wiring:
         from upgrade_flows.checks import vif_mode
 
         return list(vif_mode.rows(inventory, tuple(servers), self.plugins))
+
+    @functools.cached_property
+    def checks(self) -> Checks:
+        """The checks, all of them loaded and whole."""
+        from upgrade_flows.checks import registry
+
+        return registry.load()
+
+    def check(
+        self,
+        cloud: Callable[[], Cloud],
+        settings: CheckSettings,
+        areas: Sequence[str],
+        tell: Callable[[CheckResult, int, int], None] | None = None,
+    ) -> CheckReport:
+        """Run the checks of some areas, or all; the cloud is connected to if one looks at it."""
+        from upgrade_flows import checks
+        from upgrade_flows.checks.database import access
+
+        databases = access.open_all(settings.databases)
+        try:
+            sources = checks.Sources(
+                cloud,
+                databases,
+                settings.target,
+                checks.Limits(**settings.limits),
+                settings.upstream,
+            )
+            return checks.gate(
+                sources, areas, settings.waivers, self.checks, tell, settings.timeout_s
+            )
+        finally:
+            for database in databases.values():
+                database.close()
 
     def make_plan(
         self, request: UpgradeRequest, inventory: Inventory, progress: Callable[..., None]

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
-from upgrade_flows.conf import board, cloud, conductor, engine, journal, notifications, steps
+from upgrade_flows.conf import (
+    board,
+    checks,
+    cloud,
+    conductor,
+    databases,
+    engine,
+    journal,
+    notifications,
+    steps,
+)
 
-MODULES = (board, cloud, conductor, engine, journal, notifications, steps)
+MODULES = (board, checks, cloud, conductor, databases, engine, journal, notifications, steps)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

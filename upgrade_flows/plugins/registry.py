@@ -69,7 +69,7 @@ def load(groups: Mapping[str, tuple[str, type]] | None = None) -> Registry:
     """
     reasons: list[str] = []
     kinds = {
-        kind: _load_kind(group, contract, reasons)
+        kind: load_kind(group, contract, reasons)
         for kind, (group, contract) in (groups or KINDS).items()
     }
     if reasons:
@@ -77,7 +77,9 @@ def load(groups: Mapping[str, tuple[str, type]] | None = None) -> Registry:
     return Registry(**kinds)
 
 
-def _load_kind(group: str, contract: type, reasons: list[str]) -> dict[str, Any]:
+def load_kind(group: str, contract: type, reasons: list[str]) -> dict[str, Any]:
+    """Return the plugins of a group, by name; what is wrong with any is added to ``reasons``."""
+
     def failed(_: object, entry_point: Any, exc: BaseException) -> None:
         reasons.append(f"{group}: {entry_point.name} ({entry_point.value}) does not load: {exc}")
 

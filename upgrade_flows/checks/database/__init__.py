@@ -1,0 +1,1 @@
+"""Checks of the services' databases: read only, by URLs of the configuration."""
