@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from upgrade_flows.checks import releases
 from upgrade_flows.cloud.api import Cloud
 from upgrade_flows.model.check import Rule
 from upgrade_flows.model.report import Finding
@@ -55,6 +56,15 @@ class Database(Protocol):
         :raises DatabaseError: it cannot be reached.
         """
 
+    def tables(self) -> tuple[str, ...]:
+        """Return the names of the tables, in order.
+
+        :raises DatabaseError: it cannot be reached.
+        """
+
+    def quoted(self, name: str) -> str:
+        """Return the name of a table or column as it is written in a query."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -86,6 +96,7 @@ class Sources:
     :param target: the release to upgrade to, as in ``2025.1``; empty if it is not known.
     :param upstream: commands of upstream, as argument lists.
     :param now: epoch seconds; by default the moment at which it is made.
+    :raises RequestError: the release is unknown.
     """
 
     def __init__(
@@ -99,7 +110,7 @@ class Sources:
     ) -> None:
         self._cloud = cloud
         self._databases = dict(databases or {})
-        self.target = target
+        self.target = releases.named(target)
         self.limits = limits or Limits()
         self.upstream = tuple(tuple(command) for command in upstream)
         self.now = time.time() if now is None else now

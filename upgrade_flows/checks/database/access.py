@@ -90,6 +90,14 @@ class SqlDatabase:
         """Return the names of a table's columns; none where there is no such table."""
         return self._tables.get(table, frozenset())
 
+    def tables(self) -> tuple[str, ...]:
+        """Return the names of the tables, in order."""
+        return tuple(sorted(self._tables))
+
+    def quoted(self, name: str) -> str:
+        """Return the name of a table or column as it is written in a query."""
+        return str(self._engine.dialect.identifier_preparer.quote(name))
+
     def close(self) -> None:
         """Let go of the connections."""
         self._engine.dispose()
