@@ -13,6 +13,7 @@ from upgrade_flows.cloud.api.cloud import (
     Placement,
 )
 from upgrade_flows.cloud.api.compute import Compute
+from upgrade_flows.cloud.api.condition import Certificate, Endpoint, Service
 from upgrade_flows.cloud.api.facts import (
     Credentials,
     HostService,
@@ -32,10 +33,12 @@ from upgrade_flows.model.inventory import Aggregate
 
 __all__ = [
     "Aggregate",
+    "Certificate",
     "Clock",
     "Cloud",
     "Compute",
     "Credentials",
+    "Endpoint",
     "HostService",
     "Hypervisor",
     "Images",
@@ -49,6 +52,7 @@ __all__ = [
     "Placement",
     "PortBinding",
     "Provider",
+    "Service",
     "Stock",
     "Subnet",
     "Volumes",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from upgrade_flows.cloud.api.compute import Compute
+from upgrade_flows.cloud.api.condition import Certificate, Endpoint
 from upgrade_flows.cloud.api.facts import Credentials, PortBinding, Provider, Subnet
 from upgrade_flows.cloud.api.storage import Images, Volumes
 from upgrade_flows.model.inventory import (
@@ -132,6 +133,12 @@ class Placement(Protocol):
         :raises NotFound: Placement knows no provider of that name.
         """
 
+    def holdings(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return who holds what on every compute host and its parts, by host and consumer.
+
+        One call for each resource provider; see ``consumers``.
+        """
+
     def allocations(self, consumer: str) -> dict[str, dict[str, int]]:
         """Return what a consumer holds, by the id of the resource provider; may be nothing."""
 
@@ -201,6 +208,15 @@ class Cloud(Protocol):
 
     def credentials(self) -> Credentials:
         """Return how long our credentials let us in; authenticates if that was not done."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return what the catalogue has for our region, of every interface."""
+
+    def certificate(self, url: str) -> Certificate:
+        """Return what the server of an ``https`` address shows; whether it is trusted is open.
+
+        :raises Unavailable: it does not answer, or speaks no TLS.
+        """
 
     def projects_without_us(self, project_ids: set[str]) -> set[str]:
         """Return the projects in which we cannot get a token (needed to re-create there)."""

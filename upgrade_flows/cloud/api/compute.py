@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from upgrade_flows.cloud.api.condition import Service
 from upgrade_flows.cloud.api.facts import (
     HostService,
     Hypervisor,
@@ -199,6 +200,12 @@ class Compute(Protocol):
 
     def hypervisors(self) -> Iterable[Hypervisor]:
         """Return the hypervisors of all compute hosts, without their uptimes."""
+
+    def services(self) -> Iterable[Service]:
+        """Return all services of Nova, nova-compute included."""
+
+    def migrations_in(self, status: str) -> tuple[Migration, ...]:
+        """Return all migration records of one status, oldest first."""
 
     def aggregates(self) -> Iterable[Aggregate]:
         """Return the host aggregates."""

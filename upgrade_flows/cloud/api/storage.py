@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from upgrade_flows.cloud.api.condition import Service
 from upgrade_flows.cloud.api.facts import NewVolume
 from upgrade_flows.model.inventory import Image, Quota, Snapshot, Volume
 
@@ -14,6 +15,12 @@ class Volumes(Protocol):
 
     def volumes(self) -> Iterable[Volume]:
         """Return volumes of all projects."""
+
+    def unchanged(self, status: str, since: float) -> tuple[Volume, ...]:
+        """Return the volumes of a status that nothing has changed since then (epoch seconds)."""
+
+    def services(self) -> Iterable[Service]:
+        """Return all services of Cinder."""
 
     def volume(self, volume_id: str) -> Volume:
         """Return one volume."""

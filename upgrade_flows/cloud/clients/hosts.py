@@ -10,7 +10,7 @@ from keystoneauth1 import exceptions as ksa
 from keystoneauth1.adapter import Adapter
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import Aggregate, HostService, Hypervisor
+from upgrade_flows.cloud.api import Aggregate, HostService, Hypervisor, Service
 from upgrade_flows.cloud.clients import shapes
 from upgrade_flows.cloud.clients.errors import translated
 from upgrade_flows.cloud.clients.http import document, joined, pages, segment
@@ -42,6 +42,10 @@ class Hosts(Nova):
             availability_zone=data.get("zone") or "",
             updated=data.get("updated_at") or "",
         )
+
+    def services(self) -> list[Service]:
+        """Return all services of Nova."""
+        return [shapes.service(item) for item in document(self._api, "/os-services")["services"]]
 
     def set_host_enabled(self, host: str, enabled: bool, reason: str | None = None) -> None:
         """Enable or disable the compute service of a host."""

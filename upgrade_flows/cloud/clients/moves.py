@@ -70,6 +70,10 @@ class Moves(Nova):
         """
         return tuple(item for item in self._records(host=host) if not item.ended)
 
+    def migrations_in(self, status: str) -> tuple[Migration, ...]:
+        """Return all migration records of one status; Nova looks for it."""
+        return self._records(status=status)
+
     def _records(self, **query: str) -> tuple[Migration, ...]:
         found = pages(self._api, "/os-migrations", "migrations", marker="uuid", **query)
         found.sort(key=lambda item: (item.get("created_at") or "", int(item["id"])))

@@ -68,10 +68,24 @@ class Placement:
         """Return who holds what on a compute host and its parts; one call for each of them."""
         held: dict[str, Counter[str]] = defaultdict(Counter)
         for provider in self._tree(host):
-            path = f"/resource_providers/{segment(provider['uuid'])}/allocations"
-            for consumer, one in document(self._api, path)["allocations"].items():
+            for consumer, one in self._held(provider).items():
                 held[consumer].update(one["resources"])
         return {consumer: dict(resources) for consumer, resources in held.items()}
+
+    def holdings(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return who holds what on every compute host; one call for each provider."""
+        providers = document(self._api, "/resource_providers")["resource_providers"]
+        names = {item["uuid"]: item["name"] for item in providers}
+        read = concurrently(self._held, providers)
+        held: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        for provider, allocations in zip(providers, read, strict=True):
+            root = names.get(provider.get("root_provider_uuid"), provider["name"])
+            for consumer, one in allocations.items():
+                held[root][consumer].update(one["resources"])
+        return {
+            host: {consumer: dict(kinds) for consumer, kinds in consumers.items()}
+            for host, consumers in held.items()
+        }
 
     def allocations(self, consumer: str) -> dict[str, dict[str, int]]:
         """Return what a consumer holds, by the id of the resource provider."""
@@ -107,6 +121,10 @@ class Placement:
         if not found["allocations"]:
             return None
         return found["project_id"], found["user_id"]
+
+    def _held(self, provider: dict[str, Any]) -> dict[str, Any]:
+        path = f"/resource_providers/{segment(provider['uuid'])}/allocations"
+        return dict(document(self._api, path)["allocations"])
 
     def _split(self, host: str, resources: dict[str, int]) -> dict[str, Any]:
         """Return what is taken of each provider: the first that has room, or that has any."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from upgrade_flows import errors
 from upgrade_flows.cloud import wait
-from upgrade_flows.cloud.api import Credentials
-from upgrade_flows.cloud.clients import session
+from upgrade_flows.cloud.api import Certificate, Credentials, Endpoint
+from upgrade_flows.cloud.clients import session, tls
 from upgrade_flows.cloud.clients.compute import Compute
 from upgrade_flows.cloud.clients.errors import translated, translating
 from upgrade_flows.cloud.clients.http import concurrently
@@ -57,6 +57,14 @@ class RealCloud:
     def credentials(self) -> Credentials:
         """Return how long our credentials let us in."""
         return self._connection.credentials()
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return what the catalogue has for our region."""
+        return self._connection.endpoints()
+
+    def certificate(self, url: str) -> Certificate:
+        """Return what the server of an address shows of itself."""
+        return tls.certificate(url)
 
     def projects_without_us(self, project_ids: set[str]) -> set[str]:
         """Return the projects in which we cannot get a token."""

@@ -22,7 +22,7 @@ from openstack.config.cloud_region import CloudRegion
 from urllib3 import exceptions as urllib3
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import Credentials
+from upgrade_flows.cloud.api import Credentials, Endpoint
 from upgrade_flows.cloud.clients.errors import scrub
 
 CALL_TIMEOUT_S = 60.0
@@ -160,6 +160,19 @@ class Connection:
         if not url:
             raise ksa.EndpointNotFound(f"the catalogue has no {service} service")
         return str(url).rstrip("/").removesuffix(version).rstrip("/")
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return what the catalogue of our token has for our region."""
+        region = self._region.get_region_name()
+        get_access = getattr(self.session.auth, "get_access", None)
+        if get_access is None:
+            return ()
+        return tuple(
+            Endpoint(service["type"], one["interface"], one["url"])
+            for service in get_access(self.session).service_catalog.normalize_catalog()
+            for one in service["endpoints"]
+            if one["url"] and (not region or one["region_id"] in (region, None))
+        )
 
     def credentials(self) -> Credentials:
         """Return how long the credentials let us in; see ``api.Credentials``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from upgrade_flows.cloud.api import InstanceAction, NewServer
+from upgrade_flows.cloud.api import InstanceAction, NewServer, Service
 from upgrade_flows.model.inventory import (
     AttachedVolume,
     Flavor,
@@ -72,6 +72,20 @@ def server(data: dict[str, Any]) -> Server:
         ),
         fault=str((data.get("fault") or {}).get("message") or ""),
         created=data.get("created") or "",
+    )
+
+
+def service(data: dict[str, Any]) -> Service:
+    """Read a service of Nova or Cinder."""
+    return Service(
+        binary=data.get("binary") or "",
+        host=data.get("host") or "",
+        enabled=data.get("status") == "enabled",
+        up=data.get("state") == "up",
+        disabled_reason=data.get("disabled_reason") or None,
+        forced_down=bool(data.get("forced_down")),
+        zone=data.get("zone") or "",
+        updated=data.get("updated_at") or "",
     )
 
 
@@ -175,14 +189,14 @@ def instance_action(data: dict[str, Any]) -> InstanceAction:
     """
     events = data.get("events") or []
     ends = [event.get("finish_time") for event in events] or [data.get("updated_at")]
-    finish = None if None in ends else max(_epoch(end) for end in ends)
+    finish = None if None in ends else max(epoch(end) for end in ends)
     last: dict[str, Any] = max(events, key=lambda one: one.get("start_time") or "", default={})
     failed = [event for event in events if event.get("result") == "Error"]
     result = "Error" if failed else last.get("result")
     return InstanceAction(
         action=data["action"],
         request_id=data["request_id"],
-        start=_epoch(data["start_time"]),
+        start=epoch(data["start_time"]),
         finish=finish,
         result=str(result or data.get("message") or ""),
     )
@@ -236,7 +250,8 @@ def _block_devices(new: NewServer) -> list[dict[str, Any]]:
     return devices
 
 
-def _epoch(text: str) -> float:
+def epoch(text: str) -> float:
+    """Return a time as services write it, UTC where they do not say, as epoch seconds."""
     moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)

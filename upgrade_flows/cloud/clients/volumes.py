@@ -10,7 +10,8 @@ from cinderclient import client as cinder_client
 from keystoneauth1 import exceptions as ksa
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import NewVolume
+from upgrade_flows.cloud.api import NewVolume, Service
+from upgrade_flows.cloud.clients import shapes
 from upgrade_flows.cloud.clients.errors import translated
 from upgrade_flows.cloud.clients.http import document, joined, pages, segment
 from upgrade_flows.cloud.clients.session import Connection, user_agent
@@ -60,6 +61,19 @@ class Volumes:
         """Return volumes of all projects."""
         found = pages(self._api, "/volumes/detail", "volumes", all_tenants=1)
         return [_volume(item) for item in found]
+
+    def unchanged(self, status: str, since: float) -> tuple[Volume, ...]:
+        """Return the volumes of a status that have not changed since then; Cinder looks for it."""
+        found = pages(self._api, "/volumes/detail", "volumes", all_tenants=1, status=status)
+        return tuple(
+            _volume(item)
+            for item in found
+            if shapes.epoch(item.get("updated_at") or item["created_at"]) < since
+        )
+
+    def services(self) -> list[Service]:
+        """Return all services of Cinder."""
+        return [shapes.service(item) for item in document(self._api, "/os-services")["services"]]
 
     def volume(self, volume_id: str) -> Volume:
         """Return one volume."""

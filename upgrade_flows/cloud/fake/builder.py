@@ -215,6 +215,7 @@ class Builder(HostBuilder):
         """Change fields of a volume."""
         stored = self.world.volume(volume_id)
         self.world.volumes[volume_id] = dataclasses.replace(stored, **fields)
+        self.world.touch_volume(volume_id)
 
     def change_image(self, image_id: str, **fields: Any) -> None:
         """Change fields of an image."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from upgrade_flows import errors
 from upgrade_flows.cloud import api
 from upgrade_flows.cloud.fake import hosts, operations, view
 from upgrade_flows.cloud.fake.builder import Builder
@@ -116,6 +117,23 @@ class FakeCloud(Builder):
         """Return how long ours are good: ``world.credentials``."""
         found: api.Credentials = self._perform("credentials", lambda: self.world.credentials, ())
         return found
+
+    def endpoints(self) -> tuple[api.Endpoint, ...]:
+        """Return the catalogue: ``world.endpoints``."""
+        found: tuple[api.Endpoint, ...] = self._perform(
+            "endpoints", lambda: tuple(self.world.endpoints), ()
+        )
+        return found
+
+    def certificate(self, url: str) -> api.Certificate:
+        """Return what the server of an address shows: ``world.certificates``."""
+        found: api.Certificate = self._perform("certificate", self._certificate, (url,))
+        return found
+
+    def _certificate(self, url: str) -> api.Certificate:
+        if url not in self.world.certificates:
+            raise errors.Unavailable(f"{url}: connection refused")
+        return self.world.certificates[url]
 
     def projects_without_us(self, project_ids: set[str]) -> set[str]:
         """Return those of the projects that were closed to us."""

@@ -169,6 +169,7 @@ def attach(world: World, server_id: str, held: AttachedVolume, status: str) -> N
     world.volumes[volume.id] = dataclasses.replace(
         volume, status=status, attachments=(*others, mine)
     )
+    world.touch_volume(volume.id)
 
 
 def detach(world: World, server_id: str, volume_id: str) -> None:

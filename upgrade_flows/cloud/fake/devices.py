@@ -97,6 +97,7 @@ class Devices(Base):
                 f"Invalid volume: Invalid input received: volume {volume_id} is {stored.status}"
             )
         world.volumes[volume_id] = dataclasses.replace(stored, status="detaching")
+        world.touch_volume(volume_id)
         action = record(world, server_id, "detach_volume")
         begin(world, self._faults, "compute.detach_volume", server_id, action, volume=volume_id)
 

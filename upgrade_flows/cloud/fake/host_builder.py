@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from upgrade_flows.cloud.api import Aggregate
+from upgrade_flows.cloud.api import Aggregate, Certificate, Endpoint, Service
 from upgrade_flows.cloud.fake import binding
 from upgrade_flows.cloud.fake.records import HostRecord
 from upgrade_flows.cloud.fake.world import World
@@ -81,6 +81,26 @@ class HostBuilder:
             record.cpu = dict(cpu)
         if traits is not None:
             record.traits = tuple(traits)
+
+    def add_service(
+        self, binary: str, host: str, up: bool = True, enabled: bool = True, **more: Any
+    ) -> None:
+        """Add a service of Nova, or of Cinder, that runs on a controller."""
+        of = self.world.volume_services if binary.startswith("cinder-") else self.world.services
+        of.append(Service(binary, host, up=up, enabled=enabled, **more))
+
+    def add_allocation(
+        self, consumer: str, host: str, resources: dict[str, int], project: str = "p1"
+    ) -> None:
+        """Let a consumer that is no server of ours hold room on a host."""
+        self.world.allocate(consumer, host, resources)
+        self.world.holders[consumer] = (project, "u1")
+
+    def add_endpoint(self, service: str, url: str, expires: float | None = None) -> None:
+        """Add a public endpoint; with an expiry, in epoch seconds, it shows a certificate."""
+        self.world.endpoints.append(Endpoint(service, "public", url))
+        if expires is not None:
+            self.world.certificates[url] = Certificate(f"CN={service}", "CN=CA", expires)
 
     def add_aggregate(
         self, name: str, *hosts: str, zone: str = "", metadata: dict[str, str] | None = None

@@ -7,7 +7,7 @@ import datetime
 import math
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import Aggregate, HostService, Hypervisor
+from upgrade_flows.cloud.api import Aggregate, HostService, Hypervisor, Service
 from upgrade_flows.cloud.fake import transfers
 from upgrade_flows.cloud.fake.faults import Faults
 from upgrade_flows.cloud.fake.lifecycle import Base
@@ -41,6 +41,23 @@ class Hosts(Base):
             availability_zone=record.host.availability_zone,
             updated=self._world.timestamp(_heard_of(self._world, record)),
         )
+
+    def services(self) -> tuple[Service, ...]:
+        """Return the nova-compute of every host, and the other services there are."""
+        computes = (
+            Service(
+                "nova-compute",
+                record.host.name,
+                record.host.enabled,
+                record.host.up,
+                record.host.disabled_reason,
+                record.forced_down,
+                record.host.availability_zone,
+                self._world.timestamp(_heard_of(self._world, record)),
+            )
+            for record in self._world.hosts.values()
+        )
+        return (*computes, *self._world.services)
 
     def set_host_enabled(self, host: str, enabled: bool, reason: str | None = None) -> None:
         """Enable or disable a compute service; enabling clears the reason."""

@@ -86,6 +86,12 @@ class LiveMigrations(Base):
         """Return the migration records of a server, oldest first."""
         return tuple(self._world.migrations.get(server_id, ()))
 
+    def migrations_in(self, status: str) -> tuple[Migration, ...]:
+        """Return all migration records of one status, oldest first."""
+        every = (item for records in self._world.migrations.values() for item in records)
+        found = [item for item in every if item.status == status]
+        return tuple(sorted(found, key=lambda item: item.created))
+
     def migrations_of_host(self, host: str) -> tuple[Migration, ...]:
         """Return the migrations from or to a host that have not ended, oldest first."""
         found = [

@@ -97,6 +97,14 @@ class Placement(Base):
         held = self._world.allocations.items()
         return {consumer: dict(on[host]) for consumer, on in held if host in on}
 
+    def holdings(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return who holds what on every host."""
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for consumer, on in self._world.allocations.items():
+            for host, kinds in on.items():
+                found.setdefault(host, {})[consumer] = dict(kinds)
+        return found
+
     def allocations(self, consumer: str) -> dict[str, dict[str, int]]:
         """Return what a consumer holds, by the id of the resource provider."""
         world = self._world

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from upgrade_flows import errors
-from upgrade_flows.cloud.api import NewVolume
+from upgrade_flows.cloud.api import NewVolume, Service
 from upgrade_flows.cloud.fake.lifecycle import Base
 from upgrade_flows.cloud.fake.operations import BREAK, begin, finishes
 from upgrade_flows.cloud.fake.records import Operation
@@ -27,6 +27,19 @@ class Volumes(Base):
     def volumes(self) -> tuple[Volume, ...]:
         """Return volumes of all projects."""
         return tuple(self._world.volumes.values())
+
+    def unchanged(self, status: str, since: float) -> tuple[Volume, ...]:
+        """Return the volumes of a status that nothing has changed since then."""
+        changed = self._world.volume_changed
+        return tuple(
+            volume
+            for volume in self._world.volumes.values()
+            if volume.status == status and changed.get(volume.id, 0.0) < since
+        )
+
+    def services(self) -> tuple[Service, ...]:
+        """Return the services of Cinder: ``world.volume_services``."""
+        return tuple(self._world.volume_services)
 
     def volume(self, volume_id: str) -> Volume:
         """Return one volume."""
@@ -61,6 +74,7 @@ class Volumes(Base):
             image_properties=made_of,
         )
         world.volumes[volume.id] = volume
+        world.touch_volume(volume.id)
         begin(world, self._faults, "volumes.create", volume.id)
         return volume
 
@@ -76,6 +90,7 @@ class Volumes(Base):
                 f"snapshots after volume transfer ({volume_id} is {volume.status})"
             )
         world.volumes[volume_id] = dataclasses.replace(volume, status="deleting")
+        world.touch_volume(volume_id)
         begin(world, self._faults, "volumes.delete", volume_id)
 
     def set_metadata(self, volume_id: str, metadata: dict[str, str]) -> None:
@@ -160,6 +175,7 @@ class Volumes(Base):
         )
         world.images[image.id] = image
         world.volumes[volume_id] = dataclasses.replace(volume, status="uploading")
+        world.touch_volume(volume_id)
         begin(
             world,
             self._faults,
@@ -233,6 +249,7 @@ def _set_volume(world: World, volume_id: str, status: str) -> None:
     volume = world.volumes.get(volume_id)
     if volume is not None:
         world.volumes[volume_id] = dataclasses.replace(volume, status=status)
+        world.touch_volume(volume_id)
 
 
 def _set_snapshot(world: World, snapshot_id: str, status: str) -> None:

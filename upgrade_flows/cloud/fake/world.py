@@ -14,10 +14,13 @@ from typing import Any
 from upgrade_flows import errors
 from upgrade_flows.cloud.api import (
     Aggregate,
+    Certificate,
     Credentials,
+    Endpoint,
     InstanceAction,
     Migration,
     PortBinding,
+    Service,
 )
 from upgrade_flows.cloud.fake.clock import FakeClock
 from upgrade_flows.cloud.fake.durations import DURATIONS
@@ -111,6 +114,14 @@ class World:
     #: the INACTIVE bindings of ports, by port and host
     bindings: dict[str, dict[str, PortBinding]] = field(default_factory=dict)
     aggregates: dict[str, Aggregate] = field(default_factory=dict)
+    #: the services of Nova besides nova-compute, and those of Cinder
+    services: list[Service] = field(default_factory=list)
+    volume_services: list[Service] = field(default_factory=list)
+    endpoints: list[Endpoint] = field(default_factory=list)
+    #: what servers show of themselves, by the address of an endpoint
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+    #: when a volume was last changed, of those that were since the cloud was put together
+    volume_changed: dict[str, float] = field(default_factory=dict)
     operations: list[tuple[float, int, Operation]] = field(default_factory=list)
     servers_on: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     ports_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
@@ -159,6 +170,10 @@ class World:
             return self.snapshots[snapshot_id]
         except KeyError:
             raise errors.NotFound(f"Snapshot {snapshot_id} could not be found.") from None
+
+    def touch_volume(self, volume_id: str) -> None:
+        """Note that a volume changes now."""
+        self.volume_changed[volume_id] = self.clock.time()
 
     def has_snapshots(self, volume_id: str) -> bool:
         """Whether there are snapshots of a volume: then Cinder does not delete it."""

@@ -1,0 +1,1 @@
+"""Checks of the cloud as its services show it to an administrator."""
