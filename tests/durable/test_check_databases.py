@@ -341,3 +341,25 @@ def test_a_query_that_takes_too_long_is_ended(cloud):
     with pytest.raises(DatabaseError, match="max_statement_time exceeded"):
         database.rows("SELECT SLEEP(30)")
     database.close()
+
+
+def test_what_other_areas_read_of_a_cell_is_read_in_mariadb_too(cloud):
+    def found(area):
+        databases = access.open_all({CELL: cloud.urls[CELL]})
+        report = checks.gate(Sources(None, databases, "2025.1", now=NOW), [area])
+        assert report.failed == ()
+        for database in databases.values():
+            database.close()
+        return {(one.id, one.subject) for one in report.findings}
+
+    cloud.plant(CELL, "UPDATE services SET last_seen_up = '2026-11-29 23:59:50'")
+    assert found("versions") == found("cloud") == set()
+    cloud.plant(
+        CELL,
+        "INSERT INTO services (host, `binary`, version, last_seen_up)"
+        " VALUES ('gone', 'nova-compute', 61, '2026-01-01')",
+        "DELETE FROM instance_system_metadata WHERE instance_uuid = 'web'",
+    )
+    gone = f"{CELL} gone"
+    assert found("versions") == {("UF-VR-002", gone), ("UF-VR-003", gone)}
+    assert found("cloud") == {("UF-CL-050", CELL)}

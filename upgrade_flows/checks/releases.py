@@ -29,6 +29,7 @@ RELEASES = (
     ("2025.1", "epoxy"),
     ("2025.2", "flamingo"),
     ("2026.1", "gazpacho"),
+    ("2026.2", "hibiscus"),
 )
 _PLACES = {name: place for place, names in enumerate(RELEASES) for name in names}
 
