@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     durable.add_argument(
         "--steps", type=int, default=200, help="how many a flow has (default: %(default)s)"
     )
+    added["checks"].add_argument(
+        "--hosts", type=int, default=10_000, help="hosts of the cloud (default: %(default)s)"
+    )
     added["planner"].add_argument(
         "--most", type=int, default=10_000, help="hosts of the largest cloud (default: %(default)s)"
     )

@@ -8,6 +8,7 @@ from upgrade_flows import errors
 from upgrade_flows.checks.base import Check, Sources
 from upgrade_flows.checks.cloud.reading import OPEN, concurrently, migrations, servers
 from upgrade_flows.model.check import Rule
+from upgrade_flows.model.inventory import Server
 from upgrade_flows.model.report import Finding, Severity
 
 #: the project in whose name upgrade-flows holds room
@@ -51,35 +52,38 @@ class Allocations(Check):
         known = servers(sources)
         moving = {one.id for one in migrations(sources, OPEN)}
         moved = {one.server_id for one in migrations(sources, OPEN)}
-        settled = {
-            server.id: (server.host, server.hypervisor_hostname)
-            for server in known.values()
-            if server.host and server.id not in moved and not server.task_state
-        }
         holders: set[str] = set()
         orphans: dict[str, list[str]] = {}
         elsewhere: list[tuple[str, str]] = []
         for host, consumers in holdings.items():
             for consumer in consumers:
                 holders.add(consumer)
-                if consumer not in known and consumer not in moving:
-                    orphans.setdefault(consumer, []).append(host)
-                elif consumer in settled and _strange(host, *settled[consumer]):
+                server = known.get(consumer)
+                if server is None:
+                    if consumer not in moving:
+                        orphans.setdefault(consumer, []).append(host)
+                elif _settled(server, moved) and _strange(host, server):
                     elsewhere.append((consumer, host))
         missing = [
-            server_id
-            for server_id in settled
-            if server_id not in holders
-            and known[server_id].status not in ("BUILD", "ERROR", "UNKNOWN")
+            server.id
+            for server in known.values()
+            if server.id not in holders
+            and _settled(server, moved)
+            and server.status not in ("BUILD", "ERROR", "UNKNOWN")
         ]
         yield from _orphans(sources, orphans)
         yield from _missing(sources, missing)
         yield from _elsewhere(sources, elsewhere)
 
 
-def _strange(host: str, *own: str) -> bool:
+def _settled(server: Server, moved: set[str]) -> bool:
+    """Whether a server is on a host, and stays there for the time being."""
+    return bool(server.host) and not server.task_state and server.id not in moved
+
+
+def _strange(host: str, server: Server) -> bool:
     """Whether a provider is not of a server's host: providers bear the hypervisor's name."""
-    return host not in own
+    return host not in (server.host, server.hypervisor_hostname)
 
 
 def _orphans(sources: Sources, found: dict[str, list[str]]) -> Iterable[Finding]:
@@ -142,8 +146,7 @@ def _elsewhere(sources: Sources, found: list[tuple[str, str]]) -> Iterable[Findi
             again = cloud.placement.consumers(host)
         except errors.NotFound:
             return False
-        strange = _strange(host, server.host, server.hypervisor_hostname)
-        return strange and not server.task_state and server_id in again
+        return _strange(host, server) and not server.task_state and server_id in again
 
     known = servers(sources)
     for (server_id, host), left in zip(found, concurrently(still, found), strict=True):

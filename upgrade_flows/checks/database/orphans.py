@@ -12,6 +12,8 @@ from upgrade_flows.model.report import Finding, Severity
 
 #: how many ids are named
 NAMED = 5
+#: how many values are looked up by one query
+PORTION = 500
 
 ORPHAN = Rule(
     "UF-DB-010",
@@ -178,42 +180,47 @@ def mapped(api: Database, cell: Database, ids: dict[str, int]) -> list[Finding]:
         raise RuntimeError(
             f"Nova has no cell {name}, its cells are {', '.join(sorted(ids))}: name it as Nova does"
         )
-    # what comes or goes meanwhile differs in the two readings of the cell, and is left alone
-    first = _instances(cell)
-    mappings = {
-        str(uuid): (place, bool(leaving))
-        for uuid, place, leaving in api.rows(
-            "SELECT instance_uuid, cell_id, queued_for_delete FROM instance_mappings"
+    if "deleted" not in cell.columns("instances"):
+        raise NothingToLookAt(f"the database of {cell.name} has no table of instances")
+    live = {str(uuid) for (uuid,) in cell.rows("SELECT uuid FROM instances WHERE deleted = 0")}
+    known = {
+        str(uuid): bool(leaving)
+        for uuid, leaving in api.rows(
+            "SELECT instance_uuid, queued_for_delete FROM instance_mappings WHERE cell_id = :cell",
+            cell=ids[name],
         )
     }
-    again = _instances(cell)
-    lost = sorted(
-        uuid
-        for uuid, (place, leaving) in mappings.items()
-        if place == ids[name] and not leaving and uuid not in first and uuid not in again
-    )
-    unmapped = sorted(
-        uuid for uuid, live in first.items() if live and again.get(uuid) and uuid not in mappings
-    )
+    suspects = [uuid for uuid, leaving in known.items() if not leaving and uuid not in live]
+    strangers = live - known.keys()
+    # what comes or goes while it is read is another thing when it is looked at once more
+    lost = set(suspects) - _present(cell, "instances", "uuid", suspects)
+    lost &= _present(api, "instance_mappings", "instance_uuid", lost)
+    unmapped = strangers - _present(api, "instance_mappings", "instance_uuid", strangers)
+    unmapped &= _present(cell, "instances", "uuid", unmapped, "deleted = 0")
     findings = []
     for rule, uuids, said in (
         (NO_INSTANCE, lost, "instances are mapped to the cell, and it does not have them"),
         (NO_MAPPING, unmapped, "instances of the cell have no mapping"),
     ):
         if uuids:
-            findings.append(
-                rule.found(
-                    cell.name,
-                    f"{len(uuids)} {said}, such as {uuids[0]}",
-                    rows=len(uuids),
-                    some=uuids[:NAMED],
-                )
-            )
+            some = sorted(uuids)[:NAMED]
+            message = f"{len(uuids)} {said}, such as {some[0]}"
+            findings.append(rule.found(cell.name, message, rows=len(uuids), some=some))
     return findings
 
 
-def _instances(cell: Database) -> dict[str, bool]:
-    """Return the instances that a cell has a row of, and whether they are not deleted."""
-    if "deleted" not in cell.columns("instances"):
-        raise NothingToLookAt(f"the database of {cell.name} has no table of instances")
-    return {str(uuid): not gone for uuid, gone in cell.rows("SELECT uuid, deleted FROM instances")}
+def _present(
+    database: Database, table: str, column: str, wanted: Iterable[str], only: str = ""
+) -> set[str]:
+    """Return those of some values that a table has, asked for in portions."""
+    found: set[str] = set()
+    values = sorted(wanted)
+    for start in range(0, len(values), PORTION):
+        part = {f"v{place}": one for place, one in enumerate(values[start : start + PORTION])}
+        names = ", ".join(f":{name}" for name in part)
+        where = f"{column} IN ({names})" + (f" AND {only}" if only else "")
+        found |= {
+            str(one)
+            for (one,) in database.rows(f"SELECT {column} FROM {table} WHERE {where}", **part)
+        }
+    return found

@@ -35,8 +35,9 @@ class Reads(Base):
         world = self._world
         ids = world.instances if host is None else world.servers_on.get(host, {})
         found = (world.instances[server_id] for server_id in ids)
+        bare: dict[int, Flavor] = {}
         return tuple(
-            self._listed(instance)
+            self._listed(instance, bare)
             for instance in found
             if (project_id is None or instance.server.project_id == project_id)
             and (tag is None or tag in instance.server.tags)
@@ -70,12 +71,19 @@ class Reads(Base):
             self._world.instance(server_id)
         return tuple(self._world.actions.get(server_id, ()))
 
-    def _listed(self, instance: Instance) -> Server:
-        """Return a server as the listing shows it: the flavor without id, bare volumes."""
+    def _listed(self, instance: Instance, bare: dict[int, Flavor] | None = None) -> Server:
+        """Return a server as the listing shows it: the flavor without id, bare volumes.
+
+        :param bare: flavors without id of a listing, which its servers share.
+        """
         server, ports = instance.server, self._world.ports
+        bare = {} if bare is None else bare
+        kind = id(server.flavor)
+        if kind not in bare:
+            bare[kind] = dataclasses.replace(server.flavor, id="")
         return dataclasses.replace(
             server,
-            flavor=dataclasses.replace(server.flavor, id=""),
+            flavor=bare[kind],
             metadata=dict(server.metadata),
             server_group=None,
             scheduler_hints={},

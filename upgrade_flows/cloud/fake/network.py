@@ -155,8 +155,7 @@ class Network(Base):
     def quota(self, project_id: str) -> Quota:
         """Return limits and usage of a project: ``ports``."""
         limit = self._world.limits.get(project_id, {}).get("ports", -1)
-        used = sum(port.project_id == project_id for port in self._world.ports.values())
-        return Quota({"ports": limit}, {"ports": used})
+        return Quota({"ports": limit}, {"ports": self._world.port_usage.get(project_id, 0)})
 
     def agents(self) -> tuple[Agent, ...]:
         """Return all agents."""

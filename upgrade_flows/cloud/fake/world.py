@@ -125,6 +125,8 @@ class World:
     operations: list[tuple[float, int, Operation]] = field(default_factory=list)
     servers_on: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     ports_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    #: how many ports each project has
+    port_usage: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     #: Nova's table of virtual interfaces: which existing server has a record of a port
     vifs: dict[str, str] = field(default_factory=dict)
     fips_of: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
@@ -243,12 +245,16 @@ class World:
         old = self.ports.get(port.id)
         if old is not None and old.device_id != port.device_id:
             self.ports_of[old.device_id].pop(port.id, None)
+        if old is not None:
+            self.port_usage[old.project_id] -= 1
+        self.port_usage[port.project_id] += 1
         self.ports[port.id] = port
         self.ports_of[port.device_id][port.id] = None
 
     def drop_port(self, port_id: str) -> None:
         """Forget a port; its floating IPs lead nowhere from now on."""
         port = self.ports.pop(port_id)
+        self.port_usage[port.project_id] -= 1
         self.bindings.pop(port_id, None)
         self.ports_of[port.device_id].pop(port_id, None)
         for fip_id in self.fips_of.pop(port_id, {}):

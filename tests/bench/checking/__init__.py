@@ -1,0 +1,1 @@
+"""A large cloud in memory, with its databases, in which problems are planted."""
