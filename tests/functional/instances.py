@@ -114,7 +114,7 @@ def _make(cloud: Any, wish: Wish) -> str:
     return str(server.id)
 
 
-def reaches(cloud: Any, server_id: str, status: str, seconds: float = 180) -> Any:
+def reaches(cloud: Any, server_id: str, status: str, seconds: float = 600) -> Any:
     """Wait for a status, with no task; a bounded, coarse loop of the tests' own."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -127,7 +127,7 @@ def reaches(cloud: Any, server_id: str, status: str, seconds: float = 180) -> An
     raise AssertionError(f"{server_id} is {server.status}/{server.task_state}, wanted {status}")
 
 
-def _until(done: Any, what: str, seconds: float = 90) -> None:
+def _until(done: Any, what: str, seconds: float = 300) -> None:
     """Wait until Nova has heard of something; bounded."""
     end = time.monotonic() + seconds
     while not done():

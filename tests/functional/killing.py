@@ -19,7 +19,7 @@ from upgrade_flows.model.plan import Plan
 
 NAMES = ("one", "two", "three")
 SECONDS = (0.5, 2.5)  # between kills of conductors
-LIMIT_S = 400  # for a run or a roll back
+LIMIT_S = 900  # for a run or a roll back
 PROGRAM = "import sys; from upgrade_flows.cli.main import main; sys.exit(main())"
 
 
@@ -66,7 +66,7 @@ class CommandLine:
             return False
         return True
 
-    def to_its_end(self, *arguments: str, timeout: float = 400) -> tuple[int, str]:
+    def to_its_end(self, *arguments: str, timeout: float = 900) -> tuple[int, str]:
         """Return exit code and output of a command that nobody kills."""
         process = self.start(*arguments)
         output, _ = process.communicate(timeout=timeout)

@@ -60,11 +60,11 @@ class Guest:
     port: str
     volume: str = ""
 
-    def ask(self, page: str = "state", seconds: float = 60) -> dict[str, Any]:
+    def ask(self, page: str = "state", seconds: float = 180) -> dict[str, Any]:
         """Return what its service says of itself; ``bump`` makes it count one further."""
         return dict(json.loads(probe.get(f"{self.address}:{PORT}", page, seconds)))
 
-    def page(self, path: str, seconds: float = 60) -> str:
+    def page(self, path: str, seconds: float = 180) -> str:
         """Return what its web server answers, which has no state."""
         return probe.get(self.address, path, seconds)
 
@@ -119,9 +119,9 @@ def _make(cloud: Any, wish: Wish) -> Guest:
     reaches(cloud, server.id, "ACTIVE")
     address = f"10.88.0.{wish.number}"
     guest = Guest(server.id, name, address, port.mac_address, port.id, volume)
-    guest.page("boot_id", 120)
+    guest.page("boot_id", 300)
     if wish.data and not wish.metadata:
-        guest.ask(seconds=60)
+        guest.ask(seconds=180)
     return guest
 
 
@@ -232,7 +232,7 @@ def _away(left: Callable[[], list[Any]], delete: Callable[[Any], object]) -> Non
     for one in left():
         with contextlib.suppress(exceptions.NotFoundException):
             delete(one)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while found := left():
         assert time.monotonic() < end, f"not deleted: {[one.name for one in found]}"
         time.sleep(0.5)

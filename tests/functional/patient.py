@@ -67,7 +67,7 @@ class Patient:
         """Make room when the five minutes are over; return how the command ends."""
         time.sleep(max(0.0, self.began + RUN_S - time.monotonic()))
         self.crowd.leave()
-        output, _ = self._process.communicate(timeout=300)
+        output, _ = self._process.communicate(timeout=900)
         return self._process.returncode, output
 
     def type(self, *words: str) -> tuple[int, str]:

@@ -38,7 +38,7 @@ class Client:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
-    def ask(self, word, seconds=60):
+    def ask(self, word, seconds=180):
         """Say a word, and return the words of the answer."""
         self.socket.sendall(f"{word}\n".encode())
         return self._answers.get(timeout=seconds)
@@ -91,7 +91,7 @@ def answers(address):
 def story(updates):
     story = Story()
     (story.guest,) = live.make(live.Wish("criu", 106, metadata={"workload": "criu"}))
-    waiting.until("the server answers", lambda: answers(story.guest.address), 60)
+    waiting.until("the server answers", lambda: answers(story.guest.address), 180)
     story.first, story.cloud = truth(story.guest.id), whole.listing()
     story.client = Client(story.guest.address)
     story.counted = [story.client.ask("inc") for _ in range(3)]
