@@ -24,13 +24,24 @@ PAIR = Rule(
     " at CERN between Juno and Kilo; and each join over it reads without an index.",
     "Convert the table that is not like the others, on a copy first.",
 )
+#: tables that are unlike the others by their services' own migrations (nova 31:
+#: ``db/main/migrations/versions/8f2f1571d55b``, ``db/api/.../d67eeaabee36``), and nothing refers to
+_PLACEMENT = frozenset(
+    (
+        "allocations", "consumers", "inventories", "placement_aggregates", "projects",
+        "resource_classes", "resource_provider_aggregates", "resource_provider_traits",
+        "resource_providers", "traits", "users",
+    )
+)  # fmt: skip
+_BINARY = frozenset(("instance_type_extra_specs", "shadow_instance_type_extra_specs", "traits"))
+_VERSIONS = frozenset(("alembic_version", "migrate_version"))
+
 MIXED = Rule(
     "UF-DB-002",
-    "tables have another charset or collation than new tables will get",
+    "tables have another charset or collation than most",
     Severity.WARNING,
-    "A table that a migration adds gets the charset of the database, unless the migration names"
-    " one. Its foreign keys to a table of another charset cannot be made, and the migration stops"
-    " half-way.",
+    "A migration makes its tables as most are, or as the database says. Its foreign keys to a table"
+    " of another charset cannot be made, and the migration stops half-way.",
     "Let the database and all its tables have one charset and collation, on a copy first.",
 )
 ENGINE = Rule(
@@ -57,50 +68,62 @@ class Charsets(Check):
 
 def look(database: Database, found: schema.Schema) -> list[Finding]:
     """Return what is wrong with the tables of one database."""
-    default = (_charset(found.charset), _collation(found.collation))
     findings = [_pair(database.name, link, found) for link in found.links if _differ(link)]
+    findings += [
+        ENGINE.found(
+            f"{database.name}.{table.name}",
+            f"the table is of the engine {table.engine}",
+            f"ALTER TABLE {table.name} ENGINE=InnoDB;",
+            engine=table.engine,
+        )
+        for table in found.tables
+        if table.engine.lower() != "innodb"
+    ]
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for table in found.tables:
-        if table.engine.lower() != "innodb":
-            findings.append(
-                ENGINE.found(
-                    f"{database.name}.{table.name}",
-                    f"the table is of the engine {table.engine}",
-                    f"ALTER TABLE {table.name} ENGINE=InnoDB;",
-                    engine=table.engine,
-                )
-            )
-        groups[_charset(table.charset), _collation(table.collation)].append(table.name)
+        if not _is_meant(database.name, table):
+            groups[_charset(table.charset), _collation(table.collation)].append(table.name)
+    usual = max(groups, key=lambda kind: len(groups[kind]), default=("utf8mb3", ""))
     for (charset, collation), tables in sorted(groups.items()):
-        if (charset, collation) == default:
+        if charset in _UTF8 and (charset, collation) == usual:
             continue
         severity = Severity.WARNING if charset in _UTF8 else Severity.ERROR
         names = ", ".join(tables[:5]) + (f" and {len(tables) - 5} more" if tables[5:] else "")
         findings.append(
             MIXED.found(
                 f"{database.name}: {collation}",
-                f"{len(tables)} of {len(found.tables)} tables are {charset} ({collation}), new ones"
-                f" would be {default[0]} ({default[1]}): {names}",
-                _remedy(tables, found, (charset, collation)),
+                f"{len(tables)} of {len(found.tables)} tables are {charset} ({collation}), most are"
+                f" {usual[0]} ({usual[1]}): {names}",
+                _remedy(tables[0], usual),
                 severity,
                 charset=charset,
                 collation=collation,
                 tables=tables,
-                default_charset=found.charset,
-                default_collation=found.collation,
+                usual_charset=usual[0],
+                usual_collation=usual[1],
             )
         )
     return findings
 
 
-def _remedy(tables: list[str], found: schema.Schema, own: tuple[str, str]) -> str:
-    """Return the command: for the database if all tables are alike, else for the tables."""
-    if len(tables) == len(found.tables):
-        return f"ALTER DATABASE CHARACTER SET {own[0]} COLLATE {own[1]}; (new tables only)"
-    to = f"CONVERT TO CHARACTER SET {found.charset} COLLATE {found.collation}"
+def _is_meant(database: str, table: schema.Table) -> bool:
+    """Whether a table is unlike the others because its service has made it so."""
+    if table.name in _VERSIONS:
+        return True
+    if not database.startswith("nova"):
+        return False
+    charset = _charset(table.charset)
+    if table.name in _BINARY and _collation(table.collation) == "utf8mb3_bin":
+        return True
+    return table.name in _PLACEMENT and charset == "latin1"
+
+
+def _remedy(table: str, usual: tuple[str, str]) -> str:
+    """Return the command; where all tables are of a charset that is not UTF-8, to UTF-8."""
+    charset, collation = usual if usual[0] in _UTF8 else ("utf8mb3", "utf8mb3_general_ci")
     return (
-        f"ALTER TABLE {tables[0]} {to}; (for each of them, on a copy first; its foreign keys, and"
-        " those to it, have to be dropped meanwhile)"
+        f"ALTER TABLE {table} CONVERT TO CHARACTER SET {charset} COLLATE {collation}; (for each of"
+        " them, on a copy first; its foreign keys, and those to it, have to be dropped meanwhile)"
     )
 
 
