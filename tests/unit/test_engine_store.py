@@ -17,7 +17,7 @@ from alembic import autogenerate, migration
 
 from tests.unit.engine_toy import ToyCloud, make_engine, make_plan, open_journal
 from upgrade_flows import errors
-from upgrade_flows.engine import claims, database, leases, schema
+from upgrade_flows.engine import database, leases, schema
 from upgrade_flows.engine.migrations import run as migrate
 from upgrade_flows.engine.orders import Orders
 from upgrade_flows.engine.scheduler import Job, Work
@@ -281,7 +281,7 @@ def test_a_subject_whose_workers_die_again_and_again_is_quarantined_with_the_rea
 ):
     run = journal.create_run(make_plan("a"))
     now = [1000.0]
-    journal.now = lambda: now[0]
+    journal.now, journal.claims.most_tries = lambda: now[0], 5
 
     def die(number):
         """Be a process that dies in the middle of its second step."""
@@ -293,7 +293,7 @@ def test_a_subject_whose_workers_die_again_and_again_is_quarantined_with_the_rea
             ledger.commit()
         return taken
 
-    assert all(die(number) for number in range(claims.MOST_TRIES))
+    assert all(die(number) for number in range(5))
     assert die(99) is None
     record = journal.subject(run, "a")
     assert record.state is State.QUARANTINED
@@ -305,10 +305,23 @@ def test_a_subject_whose_workers_die_again_and_again_is_quarantined_with_the_rea
     assert die(100)
 
 
-def test_deaths_between_which_work_goes_on_do_not_quarantine(journal, keepers):
+def test_whoever_has_an_operator_at_hand_sets_nobody_aside(journal, keepers):
     run = journal.create_run(make_plan("a"))
     now = [1000.0]
     journal.now = lambda: now[0]
+    for number in range(12):
+        now[0] += 61
+        taken = take(journal, run, "a", keepers(f"owner{number}", ttl_s=60))
+        ledger = journal.ledger(taken, time.time)
+        ledger.event("started", step="poison:a")
+        ledger.commit()
+    assert journal.subject(run, "a").state is State.CHANGING
+
+
+def test_deaths_between_which_work_goes_on_do_not_quarantine(journal, keepers):
+    run = journal.create_run(make_plan("a"))
+    now = [1000.0]
+    journal.now, journal.claims.most_tries = lambda: now[0], 5
     for number in range(12):
         now[0] += 61
         taken = take(journal, run, "a", keepers(f"owner{number}", ttl_s=60))

@@ -37,9 +37,6 @@ from upgrade_flows.model.report import State
 #: the work of a lease on something that is no subject of its run
 HELD = "hold"
 
-#: how often a subject may be given up without any step of it coming to its end
-MOST_TRIES = 5
-
 _BEGUN = {
     Work.CHANGE: State.CHANGING,
     Work.UNDO: State.UNDOING,
@@ -125,10 +122,14 @@ class Taken:
 
 
 class Claims:
-    """Takes subjects in a journal's database."""
+    """Takes subjects in a journal's database.
+
+    ``most_tries`` is how often a subject may be given up without any step of it coming to its end
+    before it is quarantined; None: never, for whoever works on it has its operator at hand.
+    """
 
     def __init__(self, engine: sa.Engine, now: Callable[[], float]) -> None:
-        self.most_tries = MOST_TRIES
+        self.most_tries: int | None = None
         self._engine, self._now = engine, now
         self._outlines: dict[str, Outline] = {}
         self._pilot = Pilot()
@@ -232,7 +233,7 @@ class Claims:
         tries, progress = row.tries, row.progress
         if row.holder == run_id:  # its owner died at work
             tries, progress = self._tries(conn, row)
-            if tries >= self.most_tries:
+            if self.most_tries is not None and tries >= self.most_tries:
                 self._quarantine(conn, run, row, keeper, at, self._last_step(conn, row, tries))
                 return None
         lease = keeper.lease(run.cloud_id, job.subject, run_id, job.work)
