@@ -30,7 +30,8 @@ NOTHING = {"ports": [], "volumes": []}
 
 #: kills of the command line: on the way there, on the way back, and while it commits
 THERE, BACK, COMMIT = 7, 5, 3
-SECONDS = (2.5, 6.5)
+#: seconds after which it is killed: its start takes one or two, a commit not many more
+SECONDS, SOON = (2.0, 5.0), (1.2, 3.0)
 #: kills of conductors: at least so many, those before the commit, and all
 KILLS_OF_CONDUCTORS, BEFORE, MOST = 20, 15, 26
 BETWEEN = (2.0, 4.5)
@@ -141,6 +142,7 @@ def killed(lab, scene, tmp_path_factory):
 
     again = updates.run(plan(updates, ids))
     story["changed again"] = updates.outcomes(again)
+    command.seconds = SOON
     until_killed_enough(COMMIT, "commit", again, "--yes")
     story["said"].append(command.to_its_end("commit", again, "--yes"))
     story["settled"] = updates.outcomes(again)
