@@ -113,7 +113,7 @@ def unexpected(
         differences = {
             path: values
             for path, values in differences.items()
-            if path != "server.tags" or not _owner_alone(*values)
+            if path != "server.tags" or not owner_alone(*values)
         }
     patterns = [pattern for field in fields for pattern in WORDS[words][field]]
     return {
@@ -132,7 +132,7 @@ def marked(tags: Iterable[str]) -> list[str]:
     return [tag for tag in tags if "upgrade-flows" in tag and not tag.startswith(OWNER)]
 
 
-def _owner_alone(before: Iterable[str], after: Iterable[str]) -> bool:
+def owner_alone(before: Iterable[str], after: Iterable[str]) -> bool:
     """Whether nothing has come to the tags but one that says whose it is."""
     came = sorted(set(after) - set(before))
     return set(before) <= set(after) and len(came) == 1 and came[0].startswith(OWNER)
