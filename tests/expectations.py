@@ -135,4 +135,4 @@ def marked(tags: Iterable[str]) -> list[str]:
 def owner_alone(before: Iterable[str], after: Iterable[str]) -> bool:
     """Whether nothing has come to the tags but one that says whose it is."""
     came = sorted(set(after) - set(before))
-    return set(before) <= set(after) and len(came) == 1 and came[0].startswith(OWNER)
+    return set(before) <= set(after) and bool(came) and all(tag.startswith(OWNER) for tag in came)

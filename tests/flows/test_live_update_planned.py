@@ -14,6 +14,7 @@ from upgrade_flows import errors
 from upgrade_flows.cloud.collect import collect
 from upgrade_flows.cloud.fake import FakeCloud
 from upgrade_flows.flows import capability
+from upgrade_flows.model import inventory
 from upgrade_flows.model.plan import Action
 from upgrade_flows.model.request import Scope, Target, UpgradeRequest
 from upgrade_flows.planning.planner import make_plan, verify
@@ -105,6 +106,14 @@ def test_who_waits_for_room_gets_it_when_the_first_is_committed_and_not_before()
     engines.run(settle)
     last = change(cloud, two)
     assert set(serving(cloud)) == {outcome["server_id"], last["server_id"]}
+
+
+def test_an_owner_with_a_long_id_is_named_by_tags_that_nova_takes():
+    user = "0123456789abcdef" * 4
+    tags = inventory.owner_tags(user)
+    assert max(map(len, tags)) <= 60
+    server = inventory.Server("id", "web", "ACTIVE", user_id="us", tags=("blue", *reversed(tags)))
+    assert server.owner_id == user
 
 
 @pytest.mark.parametrize("kind", ["image-hot", "volume-hot", "volume-update"])

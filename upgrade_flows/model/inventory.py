@@ -14,6 +14,17 @@ from upgrade_flows.model import codec
 #: keys up by the user who creates, and only so the key is found again
 OWNER = "upgrade-flows-owner="
 
+#: Nova's longest tag has 60 characters, and the id of a user from LDAP 64
+_PART = 34
+
+
+def owner_tags(user_id: str) -> tuple[str, ...]:
+    """Return the tags that name an owner: one, or two with its halves (``1~…``, ``2~…``)."""
+    if len(user_id) <= 2 + _PART:
+        return (f"{OWNER}{user_id}",)
+    parts = [user_id[at : at + _PART] for at in range(0, len(user_id), _PART)]
+    return tuple(f"{OWNER}{number}~{part}" for number, part in enumerate(parts, 1))
+
 
 @dataclass(frozen=True)
 class Flavor:
@@ -85,8 +96,8 @@ class Server:
     @property
     def owner_id(self) -> str:
         """The user whose key it has: its creator, or whom the tag names if we re-created it."""
-        named = [tag.removeprefix(OWNER) for tag in self.tags if tag.startswith(OWNER)]
-        return named[0] if named else self.user_id
+        named = sorted(tag.removeprefix(OWNER) for tag in self.tags if tag.startswith(OWNER))
+        return "".join(part.rpartition("~")[2] for part in named) or self.user_id
 
     @property
     def volume_backed(self) -> bool:

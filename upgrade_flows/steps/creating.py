@@ -7,7 +7,7 @@ from typing import Any
 
 from upgrade_flows.cloud.api import NewServer
 from upgrade_flows.model import codec
-from upgrade_flows.model.inventory import OWNER, AttachedVolume, Server
+from upgrade_flows.model.inventory import AttachedVolume, Server, owner_tags
 from upgrade_flows.steps import keys, waiting
 from upgrade_flows.steps.base import Step
 
@@ -51,7 +51,7 @@ def tags_of(step: Step, identity: dict[str, Any]) -> tuple[str, ...]:
     owner, tags = owner_of(identity), tuple(identity["tags"])
     if owner == step.ctx.cloud.compute.own_user_id():
         return tags
-    return (*tags, f"{OWNER}{owner}")
+    return (*tags, *owner_tags(owner))
 
 
 def up(step: Step, server_id: str) -> Server:

@@ -1,8 +1,8 @@
 # Run a command of the operator's; say the end of what it said if it fails.
 # Arguments: LIMIT (seconds) TASK (-, volumes, come, watch, stay) PATIENCE COMMAND
 # [n=INTERFACE|v=VOLUME]...
-# Tasks: volumes: wait for volumes first; come: wait for interfaces and volumes first; watch: bring interfaces up from now on,
-# when the command has ended; stay: bring them up no more, and end what still waits for them,
+# Tasks: volumes: wait for volumes first; come: wait for interfaces and volumes first; watch: bring
+# interfaces up from now on, when the command has ended; stay: bring them up no more, and end what still waits for them,
 # before it runs.
 
 limit=$1
